@@ -1,0 +1,1 @@
+"""The tests: stories told against builders and fakes."""
