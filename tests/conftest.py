@@ -1,13 +1,20 @@
-"""Fixtures every test may ask for."""
+"""Fixtures every test may ask for, and two rules for the whole run: how many examples, and no skip where all must run."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
+# Set to 1 where everything must run (CI): absent shared data fails, and any test that was skipped fails the run.
 REQUIRE_SHARED = "CONSENT_GATEWAY_REQUIRE_SHARED"
+# How many examples a law is tried on: `make laws N=...`.
+EXAMPLES = "CONSENT_GATEWAY_EXAMPLES"
+
+settings.register_profile("gateway", max_examples=int(os.environ.get(EXAMPLES, "100")), deadline=None)
+settings.load_profile("gateway")
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +31,19 @@ def shared() -> Path:
 def repository() -> Path:
     """The root of this checkout."""
     return REPOSITORY
+
+
+def skipped(config: pytest.Config) -> int:
+    """How many tests of this run were skipped, in every worker."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return len(reporter.stats.get("skipped", ())) if reporter else 0
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that skipped anything where everything must run; `-ra` prints the reasons."""
+    if os.environ.get(REQUIRE_SHARED) == "1" and skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.pluginmanager.get_plugin("terminalreporter").write_line(
+            f"skipped tests fail this run: {REQUIRE_SHARED}=1", red=True
+        )

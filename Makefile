@@ -1,0 +1,69 @@
+# The commands of this repository; bare `make` lists them. Needs Python 3.11 or later with venv, and make.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN    := .venv/bin
+# Wheels only, nothing that the lock does not name; byte code is made when a module is first imported.
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile
+LOCKED := $(PIP) --only-binary :all: --require-hashes
+# This checkout itself; its build backend comes from the lock, not from an isolated download.
+SELF   := $(PIP) --no-deps --no-build-isolation --editable .
+
+.PHONY: help
+help: ## list the commands
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.dev ## make .venv with everything the other commands need (they do it themselves)
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "setting up .venv (once)"
+	@$(LOCKED) --requirement requirements.lock
+	@$(SELF)
+	@touch $@
+
+# The development lock holds the runtime's as well.
+.venv/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+	@echo "setting up .venv for development (once)"
+	@$(LOCKED) --requirement requirements-dev.lock
+	@$(SELF)
+	@touch .venv/.runtime $@
+
+.PHONY: demo
+demo: .venv/.runtime ## tell the story by real requests, then stay up; ONCE=1 ends after it, DATA=dir takes your patients
+	@$(BIN)/consent-gateway demo $(if $(ONCE),--once) $(if $(DATA),--data '$(DATA)')
+
+.PHONY: lint
+lint: .venv/.dev ## ruff, mypy and the import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: test
+test: lint ## everything that must hold before a commit, in under three minutes; pytest's count comes last
+	$(BIN)/pytest -m 'not slow and not browser' $(TESTS)
+
+N ?= 2000
+.PHONY: laws
+laws: .venv/.dev ## the laws as properties, N examples each (N=2000)
+	CONSENT_GATEWAY_EXAMPLES=$(N) $(BIN)/pytest tests/laws
+
+# One lock for running, one that adds the development tools; both with hashes, neither with the address of an index.
+COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--build-deps-for editable --pip-args='--only-binary=:all:' --no-emit-options --no-header --resolver backtracking
+.PHONY: lock
+lock: .venv/.dev ## write both lock files anew from pyproject.toml (UPGRADE=1 takes the newest versions)
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+.PHONY: clean
+clean: ## remove what the commands made, .venv too
+	rm -rf .venv build dist htmlcov .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
