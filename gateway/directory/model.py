@@ -1,0 +1,58 @@
+"""Who takes part: participants, what they agreed, whom they have a relationship with. Frozen, pure.
+
+Rules of this file
+1. A participant is an organisation (or a patient's own app) that the operator registered; nobody else exists.
+2. An agreement gives only what it lists: absent `data` or `purposes` = not limited, empty = nothing
+   (ARCHITECTURE.md section 6). `between` may name any participants.
+3. Who is who is settled by reference or identifier, never by display.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from consent_store.dates import Period
+from consent_store.model import Identifier, PatientKey
+
+
+class Participant(msgspec.Struct, frozen=True, kw_only=True):
+    """One registered party. `references` are its records on the servers (`Organization/7`), `purposes` what it may
+    claim (None: the question did not limit it; the data plane requires a list)."""
+
+    id: str
+    type: str
+    hipaa_covered: bool = False
+    part2_program: bool = False
+    references: frozenset[str] = frozenset()
+    identifiers: frozenset[Identifier] = frozenset()
+    purposes: frozenset[str] | None = None
+    attributes: Mapping[str, object] = {}
+    name: str = ""
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed agreement between two or more participants."""
+
+    type: str
+    between: frozenset[str]
+    data: frozenset[str] | None = None
+    purposes: frozenset[str] | None = None
+    period: Period = Period()
+
+
+class Relationship(msgspec.Struct, frozen=True, kw_only=True):
+    """A participant's standing relationship with a patient (member, patient, client), while its period lasts."""
+
+    participant: str
+    patient: PatientKey | None = None
+    identifier: Identifier | None = None
+    period: Period = Period()
+
+
+class Directory(msgspec.Struct, frozen=True):
+    """Everything the gateway knows of parties. `revision` changes whenever any of it does."""
+
+    participants: Mapping[str, Participant]
+    agreements: tuple[Agreement, ...] = ()
+    relationships: tuple[Relationship, ...] = ()
+    revision: str = ""
