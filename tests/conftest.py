@@ -1,4 +1,4 @@
-"""Fixtures every test may ask for, and two rules for the whole run: how many examples, and no skip where all must run."""
+"""Fixtures every test may ask for, how many examples a law is tried on, and no skip where all must run."""
 
 import os
 from pathlib import Path
