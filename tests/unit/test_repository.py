@@ -109,7 +109,7 @@ def is_pure(name: str) -> bool:
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
-    """The modules a file imports, anywhere in it; of `from a import b` both `a` and `a.b`, which may be a module too."""
+    """The modules a file imports, anywhere in it; of `from a import b` both `a` and `a.b`, which may be one too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
