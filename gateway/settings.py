@@ -1,0 +1,284 @@
+"""Every knob of the gateway, documented here once. The settings file is YAML; `parse_settings` reads its text.
+
+Rules of this file
+1. A knob that is not listed here does not exist: an unknown key is refused by file, line and key. No knob turns
+   filtering off (leaks.md L098), and there is no default that discloses.
+2. A secret is never written in the file; the file says where it is: an environment variable or another file.
+3. Tokens are verified by public keys only: no shared secret and no `none` among the algorithms.
+4. Text in, values out; `bootstrap` reads the files. Only `secret` asks the environment.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from gateway.errors import ProfileError
+from gateway.strict_yaml import Node, load
+
+DEVELOPMENT_ISSUER: Final = "urn:consent-gateway:development-issuer"
+"""The `iss` of tokens made by `consent-gateway token`; accepted only where `development: true` stands."""
+
+ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"})
+"""Signature algorithms an issuer may be allowed (RFC 7518 section 3.1, the asymmetric ones)."""
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_RESERVED: Final = frozenset({"livez", "readyz", "metrics", "control"})
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """Where one of the two planes listens. Port 0 takes any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """Where a secret is: the environment variable `env`, or the first line of `file`. Exactly one is set."""
+
+    env: str = ""
+    file: str = ""
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """How the gateway shows itself to an upstream: `none`, `basic` (username, secret) or `bearer` (secret)."""
+
+    kind: str = "none"
+    username: str = ""
+    secret: Secret | None = None
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One FHIR server behind the gateway, served at /{tenant}/{name}/."""
+
+    tenant: str
+    name: str
+    owner: str  # id of the participant whose data these are: it discloses on a read, receives on a push
+    upstream: str  # base URL of the FHIR server, without a slash at its end
+    credentials: Credentials = Credentials()
+    public_url: str  # base URL that clients use, without a slash at its end: what links and fullUrls are written with
+    profile: str  # which profile decides
+    switches: Mapping[str, bool] = {}  # choices the profile leaves to the operator, by name
+    allow_open_upstream: bool = False  # serve although the upstream answers without credentials (L074)
+
+
+class Issuer(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose tokens are accepted. Keys come from `jwks_file` or `jwks_url`; exactly one is set."""
+
+    iss: str  # must equal the token's `iss`
+    audience: str  # must stand in the token's `aud`
+    algorithms: frozenset[str]
+    jwks_url: str = ""  # https, or http on this machine
+    jwks_file: str = ""
+
+
+class Consents(msgspec.Struct, frozen=True):
+    """Where consents live: `memory` (lost at stop, one worker) or `sqlite` (file at `path`)."""
+
+    driver: str
+    path: str = ""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds that keep one request from taking what belongs to all. What exceeds one is refused, never cut short."""
+
+    body_bytes: int = 32 * 1024 * 1024  # largest body, of a client or of an upstream
+    json_depth: int = 64  # deepest nesting of JSON
+    upstream_connect_s: float = 5.0  # wait for a connection to the upstream
+    upstream_answer_s: float = 60.0  # wait for the upstream's whole answer
+    upstream_connections: int = 100  # pooled connections a worker keeps to all upstreams
+    client_idle_s: float = 30.0  # wait for a client's next byte
+    drain_s: float = 20.0  # time that requests under way have after SIGTERM
+    clock_skew_s: int = 30  # how far an issuer's clock may differ from ours
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file."""
+
+    data_plane: Listener
+    control_plane: Listener
+    workers: int = 1  # processes that serve the data plane
+    zone: str = "UTC"  # reads dates without offset where the profile names no zone
+    development: bool = False  # accept tokens of the development issuer
+    directory: str  # file of participants, clients, agreements and relationships
+    profiles: tuple[str, ...] = ()  # folders of the operator's own profiles, beside those that come with the gateway
+    consents: Consents
+    ledger: str  # SQLite file of the disclosure ledger
+    issuers: tuple[Issuer, ...]
+    routes: tuple[Route, ...]
+    limits: Limits = Limits()
+
+
+def parse_settings(text: str, name: str) -> Settings:
+    """Read the settings file. Raises ProfileError that names file, line and key of what is wrong."""
+    top = load(text, name)
+    settings = Settings(
+        data_plane=_listener(top.at("data_plane"), 8080),
+        control_plane=_listener(top.at("control_plane"), 8081),
+        workers=top.at("workers").integer(1, least=1, most=64),
+        zone=_zone(top.at("zone")),
+        development=top.at("development").flag(default=False),
+        directory=top.at("directory").text(),
+        profiles=top.at("profiles").texts(),
+        consents=_consents(top.at("consents")),
+        ledger=top.at("ledger").text(),
+        issuers=tuple(_issuer(node) for node in top.at("issuers").items()),
+        routes=tuple(
+            _route(tenant, name, node)
+            for tenant, routes in top.at("tenants").entries()
+            for name, node in _named(routes)
+        ),
+        limits=_limits(top.at("limits")),
+    )
+    top.finish()
+    _agree(top, settings)
+    return settings
+
+
+def secret(where: Secret, read: Callable[[str], str]) -> str:
+    """Give a secret's value: from the environment, or from its file by `read`. Raises ProfileError where it is empty."""
+    value = os.environ.get(where.env, "") if where.env else read(where.file).partition("\n")[0]
+    if not value:
+        raise ProfileError(f"the secret in {'variable ' + where.env if where.env else 'file ' + where.file} is empty")
+    return value
+
+
+def _agree(top: Node, settings: Settings) -> None:
+    """Check what no single key shows."""
+    if not settings.issuers:
+        raise top.wrong("no issuer: nobody could be let in")
+    if not settings.routes:
+        raise top.wrong("no route: nothing to serve")
+    issuers = [issuer.iss for issuer in settings.issuers]
+    if len(set(issuers)) != len(issuers):
+        raise top.at("issuers").wrong("an issuer stands twice")
+    if DEVELOPMENT_ISSUER in issuers and not settings.development:
+        raise top.at("issuers").wrong("the development issuer is accepted only with `development: true`")
+    if settings.consents.driver == "memory" and settings.workers > 1:
+        raise top.at("consents").wrong("the memory driver serves one worker only")
+    planes = settings.data_plane, settings.control_plane
+    if planes[0] == planes[1] and planes[0].port:
+        raise top.at("control_plane").wrong("the control plane has its own listener")
+
+
+def _listener(node: Node, port: int) -> Listener:
+    if not node.present:
+        return Listener(port=port)
+    return Listener(node.at("host").text("127.0.0.1"), node.at("port").integer(port, least=0, most=65535))
+
+
+def _zone(node: Node) -> str:
+    text = node.text("UTC")
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise node.wrong(f"`{text}` is not a time zone") from None
+    return text
+
+
+def _consents(node: Node) -> Consents:
+    driver = node.at("driver").one_of({"memory", "sqlite"})
+    return Consents(driver, node.at("path").text() if driver == "sqlite" else "")
+
+
+def _issuer(node: Node) -> Issuer:
+    url, file = node.at("jwks_url"), node.at("jwks_file")
+    if url.present == file.present:
+        raise node.wrong("one of jwks_url and jwks_file is needed")
+    algorithms = node.at("algorithms")
+    for item in algorithms.items():
+        item.one_of(ALGORITHMS)
+    if not algorithms.items():
+        raise node.wrong("algorithms is missing: list those that the issuer signs with")
+    return Issuer(
+        iss=node.at("iss").text(),
+        audience=node.at("audience").text(),
+        algorithms=frozenset(algorithms.texts()),
+        jwks_url=_url(url, secure=True) if url.present else "",
+        jwks_file=file.text(""),
+    )
+
+
+def _named(node: Node) -> tuple[tuple[str, Node], ...]:
+    routes = node.at("routes")
+    if not routes.entries():
+        raise node.wrong("a tenant without routes")
+    return routes.entries()
+
+
+def _route(tenant: str, name: str, node: Node) -> Route:
+    for part in (tenant, name):
+        if not _NAME.fullmatch(part) or part in _RESERVED:
+            raise node.wrong(f"`{part}` cannot be a path segment: lower case letters, digits and hyphens")
+    return Route(
+        tenant=tenant,
+        name=name,
+        owner=node.at("owner").text(),
+        upstream=_url(node.at("upstream")),
+        credentials=_credentials(node.at("credentials")),
+        public_url=_url(node.at("public_url")),
+        profile=node.at("profile").text(),
+        switches={key: choice.flag() for key, choice in node.at("switches").entries()},
+        allow_open_upstream=node.at("allow_open_upstream").flag(default=False),
+    )
+
+
+def _credentials(node: Node) -> Credentials:
+    kind = node.at("kind").one_of({"none", "basic", "bearer"})
+    if kind == "basic":
+        username = node.at("username").text()
+        if ":" in username:
+            raise node.at("username").wrong("a user name holds no colon (RFC 7617)")
+        return Credentials(kind, username, _secret(node.at("password")))
+    return Credentials(kind, "", _secret(node.at("token"))) if kind == "bearer" else Credentials()
+
+
+def _secret(node: Node) -> Secret:
+    if node.kind == "scalar":
+        raise node.wrong("a secret is not written here: say `{env: NAME}` or `{file: path}`")
+    env, file = node.at("env"), node.at("file")
+    if env.present == file.present:
+        raise node.wrong("one of env and file is needed")
+    if env.present and not _VARIABLE.fullmatch(env.text()):
+        raise env.wrong("is not the name of an environment variable")
+    return Secret(env.text(""), file.text(""))
+
+
+def _url(node: Node, *, secure: bool = False) -> str:
+    """Give an absolute http(s) URL without a slash at its end. `secure`: plain http only on this machine."""
+    text = node.text()
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+        _ = parts.port  # read for its check alone
+    except ValueError:
+        raise node.wrong("is not a URL") from None
+    if parts.scheme not in {"http", "https"} or not host or not text.isascii() or " " in text:
+        raise node.wrong("must be an absolute http or https URL")
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise node.wrong("holds credentials, a query or a fragment; a base URL has none")
+    if secure and parts.scheme != "https" and host not in _LOOPBACK:
+        raise node.wrong("must be https")
+    return text.rstrip("/")
+
+
+def _limits(node: Node) -> Limits:
+    if not node.present:
+        return Limits()
+    d = Limits()
+    return Limits(
+        body_bytes=node.at("body_bytes").integer(d.body_bytes, least=1024, most=1 << 30),
+        json_depth=node.at("json_depth").integer(d.json_depth, least=8, most=256),
+        upstream_connect_s=node.at("upstream_connect_s").number(d.upstream_connect_s, least=0.1),
+        upstream_answer_s=node.at("upstream_answer_s").number(d.upstream_answer_s, least=0.1),
+        upstream_connections=node.at("upstream_connections").integer(d.upstream_connections, least=1, most=10_000),
+        client_idle_s=node.at("client_idle_s").number(d.client_idle_s, least=0.1),
+        drain_s=node.at("drain_s").number(d.drain_s, least=0),
+        clock_skew_s=node.at("clock_skew_s").integer(d.clock_skew_s, least=0, most=300),
+    )
