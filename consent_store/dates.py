@@ -3,8 +3,8 @@
 Rules of this file
 1. A partial date is the whole of its year, month or day (FHIR R4 2.24.0.1, L086).
 2. Bounds are half-open inside, so `2024-12-31` ends just before the next midnight.
-3. Text without an offset needs a zone. With a zone given, that zone reads it. With none there is doubt:
-   `narrow` gives the reading that lasts least over all zones (for a permit), `wide` the one that lasts longest (for a deny).
+3. Text without an offset is read in the zone that is given. With none there is doubt: narrow gives the reading that
+   lasts least over all zones (for a permit), wide the one that lasts longest (for a deny).
 4. Nothing here reads a clock.
 """
 
@@ -13,12 +13,13 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 import msgspec
 
-_FORM = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d))?)?)?"
-)
+_FORM = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d))?)?)?")
 # The zones in use on earth run from UTC-12 to UTC+14; a date begins first in the latter (IANA tz database).
 _FIRST_ZONE = timezone(timedelta(hours=14))
 _LAST_ZONE = timezone(timedelta(hours=-12))
+# The ends of Python's calendar; what would lie past them stays there.
+_FIRST = datetime(1, 1, 1)  # noqa: DTZ001  read later, in a zone
+_LAST = datetime(9999, 12, 31, 23, 59, 59, 999999)  # noqa: DTZ001  read later, in a zone
 
 
 class FhirDate(msgspec.Struct, frozen=True):
@@ -69,37 +70,37 @@ def parse_date(text: object) -> FhirDate:
 def _instant(text: str, parts: tuple[str, ...], fraction: str | None, offset: str) -> FhirDate:
     year, month, day, hour, minute, second = (int(part) for part in parts)
     micro = int(((fraction or "") + "000000")[:6])
-    leap = second == 60  # noqa: PLR2004  FHIR allows a leap second; it is the last of its minute
+    leap = second == 60
     zone = UTC if offset == "Z" else timezone(_offset(offset))
     start = datetime(year, month, day, hour, minute, 59 if leap else second, micro, tzinfo=zone)
     width = timedelta(microseconds=1) if fraction else timedelta(seconds=1)
-    end = start + width if start.year < datetime.max.year else start
+    end = start + width if start.year < _LAST.year else start
     return FhirDate(text, start, end, zoned=True)
 
 
 def _offset(text: str) -> timedelta:
     hours, minutes = int(text[1:3]), int(text[4:6])
-    if hours > 14 or minutes > 59:  # noqa: PLR2004  FHIR: offsets run from -14:00 to +14:00
+    if hours > 14 or minutes > 59:
         raise ValueError("not a FHIR offset")
     size = timedelta(hours=hours, minutes=minutes)
     return -size if text[0] == "-" else size
 
 
 def _plus_day(day: datetime) -> datetime:
-    return day + timedelta(days=1) if day.date() < datetime.max.date() else datetime.max
+    return day + timedelta(days=1) if day.date() < _LAST.date() else _LAST
 
 
 def _next_month(day: datetime) -> datetime:
-    return day.replace(month=day.month + 1) if day.month < 12 else _next_year(day.replace(month=1))  # noqa: PLR2004
+    return day.replace(month=day.month + 1) if day.month < 12 else _next_year(day.replace(month=1))
 
 
 def _next_year(day: datetime) -> datetime:
-    return day.replace(year=day.year + 1) if day.year < datetime.max.year else datetime.max
+    return day.replace(year=day.year + 1) if day.year < _LAST.year else _LAST
 
 
 def _in_utc(local: datetime, zoned: bool, zone: tzinfo) -> datetime:  # noqa: FBT001
     try:
         return (local if zoned else local.replace(tzinfo=zone)).astimezone(UTC)
     except OverflowError:  # the first or last day of the calendar
-        edge = datetime.max if local.year > 1 else datetime.min
+        edge = _LAST if local.year > 1 else _FIRST
         return edge.replace(tzinfo=UTC)

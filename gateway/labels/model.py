@@ -6,20 +6,13 @@ Rules of this file
 3. A label names its basis, so that "why was this withheld" has an answer.
 """
 
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
 import msgspec
 
+from gateway.fhir.confidentiality import Confidentiality
 
-class Confidentiality(IntEnum):
-    """v3-Confidentiality as an order."""
-
-    U = 0
-    L = 1
-    M = 2
-    N = 3
-    R = 4
-    V = 5
+__all__ = ["Basis", "Confidentiality", "Kind", "Label", "Labels"]
 
 
 class Kind(StrEnum):

@@ -14,7 +14,7 @@ from enum import StrEnum
 import msgspec
 
 from consent_store.model import Coding
-from gateway.labels.model import Confidentiality
+from gateway.fhir.confidentiality import Confidentiality
 
 
 class RuleEffect(StrEnum):
@@ -88,7 +88,7 @@ class Category(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """See the module. `no_patient` rules speak only of records about no patient, all others only of records about one."""
+    """See the module. `no_patient` rules speak of records about no patient, all others of records about one."""
 
     id: str
     layer: Layer
@@ -133,6 +133,14 @@ class Unlabelled(msgspec.Struct, frozen=True):
     types: Mapping[str, Confidentiality]
 
 
+class DefaultDeny(msgspec.Struct, frozen=True):
+    """What is told of a refusal that no rule names: nothing permits it."""
+
+    reason: str
+    says: str
+    cite: str
+
+
 class Switch(msgspec.Struct, frozen=True):
     """A choice the profile leaves to the operator."""
 
@@ -158,9 +166,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     parts: Parts
     unlabelled: Unlabelled
     switches: Mapping[str, Switch]
+    default_deny: DefaultDeny
     digest: str
 
     def on(self, switch: str) -> bool:
         """Say whether a switch of that name exists and is on."""
         found = self.switches.get(switch)
         return found is not None and found.value
+
+    def kinds_of(self, participant_type: str) -> frozenset[str]:
+        """Give a participant type with every kind it belongs to."""
+        return frozenset({participant_type}).union(
+            kind for kind, members in self.kinds.items() if participant_type in members
+        )

@@ -1,0 +1,120 @@
+"""One subject's ruling on one record: every layer is asked, a deny trumps, and without a permit nothing passes.
+
+Rules of this file
+1. Release = no deny that still stands, and at least one permit (consent-semantics section 7).
+2. A patient's deny and an indeterminate consent are denies of class `patient`.
+3. A permit whose rule suspends a class lifts the denies of that class, never `federal_law` (law 2).
+4. Every deny, every permit and every unmet need is named (law 7).
+"""
+
+import msgspec
+
+from gateway.decision.conditions import Case, hold, why_not_part2
+from gateway.decision.model import Answer, Cause
+from gateway.decision.rules import categories_of
+from gateway.labels.model import Labels
+from gateway.policy.model import Condition, DenyClass, Rule, RuleEffect
+
+_CONSENT_CONDITIONS = frozenset(
+    {Condition.CONSENT_PERMITS, Condition.CONSENT_NAMES_RECIPIENT, Condition.PART2_COMPLIANT_CONSENT}
+)
+
+
+class Ruling(msgspec.Struct, frozen=True):
+    """What one subject's layers say together of one record."""
+
+    permitted: bool
+    categories: frozenset[str]
+    causes: tuple[Cause, ...]
+    erring: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
+    obligations: tuple[str, ...] = ()
+    refrains: tuple[str, ...] = ()
+
+
+def rule_on(case: Case, rules: tuple[Rule, ...], resource_type: str, labels: Labels) -> Ruling:
+    """Combine the layers for one record and one subject (None: a record about no patient).
+
+    `rules` are those in force for the exchange; `labels` those the ruling is to be made on.
+    """
+    categories = categories_of(case.policy, resource_type, labels)
+    spoken = [
+        rule
+        for rule in rules
+        if rule.no_patient is (case.subject is None) and (rule.data is None or rule.data & categories)
+    ]
+    unmet: list[str] = []
+    permits = [rule for rule in spoken if rule.effect is RuleEffect.PERMIT and _met(rule, case, unmet)]
+    suspended = frozenset().union(*(rule.suspends for rule in permits)) - {DenyClass.FEDERAL_LAW}
+    denies = _rule_denies(spoken, case, unmet, suspended)
+    if case.consents.answer in (Answer.DENY, Answer.INDETERMINATE) and DenyClass.PATIENT not in suspended:
+        denies += [cause for cause in case.consents.causes if cause.effect == "deny"]
+    permitted = bool(permits) and not denies
+    if not permits and not denies:
+        denies = [_default_deny(case)]
+    causes = tuple(denies) if not permitted else tuple(_permit_cause(rule, case) for rule in permits)
+    obliging = [r for r in spoken if r.effect is RuleEffect.OBLIGE and _met(r, case, None)] if permitted else []
+    carried = [*permits, *obliging] if permitted else []
+    return Ruling(
+        permitted=permitted,
+        categories=categories,
+        causes=causes,
+        erring=case.consents.erring,
+        unmet=() if permitted else tuple(dict.fromkeys(unmet)),
+        obligations=tuple(dict.fromkeys(word for rule in carried for word in rule.obligations)),
+        refrains=tuple(dict.fromkeys(code for rule in carried for code in rule.refrains)),
+    )
+
+
+def _met(rule: Rule, case: Case, unmet: list[str] | None) -> bool:
+    missing = [need.value for need in rule.needs if hold(need, case) is not True]
+    if unmet is not None:
+        unmet.extend(missing)
+    return not missing
+
+
+def _rule_denies(rules: list[Rule], case: Case, unmet: list[str], suspended: frozenset[DenyClass]) -> list[Cause]:
+    denies = []
+    for rule in rules:
+        if rule.effect is not RuleEffect.DENY or rule.deny_class in suspended:
+            continue
+        if any(hold(lift, case) is True for lift in rule.unless) or any(hold(n, case) is False for n in rule.needs):
+            continue
+        unmet.extend(lift.value for lift in rule.unless)
+        if Condition.PART2_COMPLIANT_CONSENT in rule.unless:
+            unmet.extend(f"{Condition.PART2_COMPLIANT_CONSENT}: {lack}" for lack in why_not_part2(case))
+        denies.append(_cause(rule, "deny"))
+    return denies
+
+
+def _permit_cause(rule: Rule, case: Case) -> Cause:
+    consent = ""
+    if _CONSENT_CONDITIONS & set(rule.needs):
+        consent = next((cause.consent for cause in case.consents.causes if cause.effect == "permit"), "")
+    return _cause(rule, "permit", consent)
+
+
+def _cause(rule: Rule, effect: str, consent: str = "") -> Cause:
+    return Cause(
+        layer=rule.layer.value,
+        effect=effect,
+        rule=rule.id,
+        deny_class=rule.deny_class.value if effect == "deny" and rule.deny_class else "",
+        cite=rule.cite,
+        consent=consent,
+        say=rule.says,
+        reason=rule.reason if effect == "deny" else "",
+    )
+
+
+def _default_deny(case: Case) -> Cause:
+    default = case.policy.default_deny
+    return Cause(
+        layer="implicit",
+        effect="deny",
+        rule="default-deny",
+        deny_class=DenyClass.DISCRETIONARY.value,
+        cite=default.cite,
+        say=default.says,
+        reason=default.reason,
+    )

@@ -1,0 +1,168 @@
+"""The named conditions of a profile, and how each is found true.
+
+Rules of this file
+1. Three values: True, False, and None for "cannot be told"; only True ever helps a permit (law 2).
+2. What can be derived from directory, consents, patient or purpose is derived; the rest is a stated fact
+   (ARCHITECTURE.md section 6). A client's word is never enough.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta, tzinfo
+from typing import Final
+
+import msgspec
+
+from consent_store.dates import FhirDate
+from gateway.decision.consents import ConsentAnswer, Relations, Target, part2_compliant
+from gateway.decision.model import Answer, Exchange, SubjectFacts
+from gateway.directory.lookups import agreements_between, related
+from gateway.directory.model import Directory
+from gateway.policy.model import Condition, Policy
+
+
+class Case(msgspec.Struct, frozen=True):
+    """Everything that one subject's ruling on one resource turns on."""
+
+    policy: Policy
+    directory: Directory
+    exchange: Exchange
+    relations: Relations
+    subject: SubjectFacts | None
+    target: Target
+    consents: ConsentAnswer
+
+
+Truth = bool | None
+
+
+def hold(condition: Condition, case: Case) -> Truth:
+    """Say whether `condition` holds in `case`; None where it cannot be told."""
+    return _TESTS[condition](case)
+
+
+def why_not_part2(case: Case) -> tuple[str, ...]:
+    """Name what each permitting consent lacks to meet 42 CFR 2.31, in words; empty where one meets it or none permits."""
+    lacks: list[str] = []
+    for permit in case.consents.permitting:
+        met, missing = part2_compliant(permit, case.exchange, case.subject, case.target, case.relations)
+        if met:
+            return ()
+        lacks.extend(missing)
+    return tuple(dict.fromkeys(lacks))
+
+
+def _consent_permits(case: Case) -> Truth:
+    return case.consents.answer is Answer.PERMIT
+
+
+def _consent_names_recipient(case: Case) -> Truth:
+    return any(permit.names_recipient for permit in case.consents.permitting)
+
+
+def _part2_compliant_consent(case: Case) -> Truth:
+    if case.subject is None:
+        return False
+    tests = (
+        part2_compliant(p, case.exchange, case.subject, case.target, case.relations) for p in case.consents.permitting
+    )
+    return any(met for met, _ in tests)
+
+
+def _part2_emergency(case: Case) -> Truth:
+    # 42 CFR 2.51(a): a bona fide medical emergency, and consent cannot be obtained beforehand.
+    return all_of(
+        case.exchange.attested.get(name) for name in ("bona_fide_medical_emergency", "consent_cannot_be_obtained")
+    )
+
+
+def _part2_same_program(case: Case) -> Truth:
+    # 42 CFR 2.12(c)(3): communication within a program.
+    return case.exchange.discloser.part2_program and case.exchange.discloser.id == case.exchange.recipient.id
+
+
+def _part2_qso(case: Case) -> Truth:
+    # 42 CFR 2.12(c)(4): a program and its qualified service organisation, under their agreement.
+    if not case.exchange.discloser.part2_program:
+        return False
+    return bool(agreements_with(case, frozenset({"QSOA"})))
+
+
+def agreements_with(case: Case, types: frozenset[str]) -> bool:
+    """Say whether an agreement of one of `types` between the two sides is in force and covers the purpose."""
+    exchange = case.exchange
+    found = agreements_between(
+        case.directory, exchange.discloser.id, exchange.recipient.id, exchange.at, case.policy.zone, exchange.purpose
+    )
+    return any(agreement.type in types for agreement in found)
+
+
+def _recipient_is_subject(case: Case) -> Truth:
+    subject = case.subject
+    if subject is None or "patient" not in case.policy.kinds_of(case.exchange.recipient.type):
+        return False
+    recipient = case.exchange.recipient
+    by_reference = bool(subject.key.id) and f"Patient/{subject.key.id}" in recipient.references
+    return by_reference or bool(subject.identifiers & recipient.identifiers)
+
+
+def _both_have_relationship(case: Case) -> Truth:
+    subject, exchange = case.subject, case.exchange
+    if subject is None:
+        return None
+    both = all(
+        related(case.directory, side.id, subject.key, subject.identifiers, exchange.at, case.policy.zone)
+        for side in (exchange.discloser, exchange.recipient)
+    )
+    return True if both else subject.stated.get(Condition.BOTH_HAVE_RELATIONSHIP)
+
+
+def _specific_psychotherapy_authorisation(case: Case) -> Truth:
+    return None if case.subject is None else case.subject.stated.get(Condition.SPECIFIC_PSYCHOTHERAPY_AUTHORISATION)
+
+
+def _age_known(case: Case) -> Truth:
+    return _adult_only(case) is not None
+
+
+def _adult_only(case: Case) -> Truth:
+    if case.subject is None or case.subject.birth_date is None:
+        return None
+    return adult(case.subject.birth_date, case.exchange.at, case.policy.zone)
+
+
+def adult(birth: FhirDate, at: datetime, zone: tzinfo | None) -> Truth:
+    """Say whether who was born on `birth` is 18 at `at`; None where a partial date or a missing zone leaves it open (L093)."""
+    first, last = birth.first(zone, wide=True), birth.after(zone, wide=True)
+    if _eighteen_years_after(last - timedelta(microseconds=1)) <= at:
+        return True
+    return False if _eighteen_years_after(first) > at else None
+
+
+def _eighteen_years_after(moment: datetime) -> datetime:
+    try:
+        return moment.replace(year=moment.year + 18)
+    except ValueError:  # 29 February, or the end of the calendar
+        return moment.replace(year=min(moment.year + 18, 9999), day=28) + timedelta(days=1)
+
+
+def all_of(truths: Iterable[Truth]) -> Truth:
+    """Combine truths with three-valued AND."""
+    values = list(truths)
+    if any(value is False for value in values):
+        return False
+    return True if all(value is True for value in values) else None
+
+
+_TESTS: Final[Mapping[Condition, Callable[[Case], Truth]]] = {
+    Condition.CONSENT_PERMITS: _consent_permits,
+    Condition.CONSENT_NAMES_RECIPIENT: _consent_names_recipient,
+    Condition.PART2_COMPLIANT_CONSENT: _part2_compliant_consent,
+    Condition.PART2_EMERGENCY: _part2_emergency,
+    Condition.PART2_SAME_PROGRAM: _part2_same_program,
+    Condition.PART2_QUALIFIED_SERVICE_ORGANISATION: _part2_qso,
+    Condition.RECIPIENT_IS_SUBJECT: _recipient_is_subject,
+    Condition.BOTH_HAVE_RELATIONSHIP: _both_have_relationship,
+    Condition.SPECIFIC_PSYCHOTHERAPY_AUTHORISATION: _specific_psychotherapy_authorisation,
+    Condition.ADULT_ONLY: _adult_only,
+    Condition.AGE_KNOWN: _age_known,
+}
