@@ -142,7 +142,7 @@ def parse_settings(text: str, name: str) -> Settings:
 
 
 def secret(where: Secret, read: Callable[[str], str]) -> str:
-    """Give a secret's value: from the environment, or from its file by `read`. Raises ProfileError where it is empty."""
+    """Give a secret's value: from the environment, or from its file by `read`. Raises ProfileError if it is empty."""
     value = os.environ.get(where.env, "") if where.env else read(where.file).partition("\n")[0]
     if not value:
         raise ProfileError(f"the secret in {'variable ' + where.env if where.env else 'file ' + where.file} is empty")
