@@ -49,6 +49,15 @@ class Relationship(msgspec.Struct, frozen=True, kw_only=True):
     period: Period = Period()
 
 
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered client, and the participant it speaks for. `issuer` "" = the only issuer configured."""
+
+    client_id: str
+    participant: str
+    issuer: str = ""
+    may_break_glass: bool = False
+
+
 class Directory(msgspec.Struct, frozen=True):
     """Everything the gateway knows of parties. `revision` changes whenever any of it does."""
 
@@ -56,3 +65,4 @@ class Directory(msgspec.Struct, frozen=True):
     agreements: tuple[Agreement, ...] = ()
     relationships: tuple[Relationship, ...] = ()
     revision: str = ""
+    clients: tuple[Client, ...] = ()

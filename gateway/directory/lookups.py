@@ -1,0 +1,106 @@
+"""Questions to the directory: who is this, what did they agree, whose patient is it. Pure.
+
+Rules of this file
+1. A party is found by reference or identifier, system and value both; never by name (L092).
+2. An agreement or relationship counts only while its period lasts for certain, and only for what it lists.
+3. What is not found is not there: nothing here guesses.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, tzinfo
+from functools import lru_cache
+
+from consent_store.model import Coding, Identifier, PatientKey
+from gateway.directory.model import Agreement, Client, Directory, Participant, Relationship
+from gateway.fhir.terminology import purpose_is_a, purpose_of
+
+
+def by_reference(directory: Directory, reference: str, base: str = "") -> Participant | None:
+    """Give the participant registered under `reference`, or under it at `base` where it is relative; or None.
+
+    A reference registered as an absolute URL is found only at that base; one registered as `Type/id` at any.
+    """
+    spellings = {reference}
+    if base and "://" not in reference:
+        spellings.add(f"{base.rstrip('/')}/{reference}")
+    elif base and reference.startswith(f"{base.rstrip('/')}/"):
+        spellings.add(reference.removeprefix(f"{base.rstrip('/')}/"))
+    for participant in directory.participants.values():
+        if not participant.references.isdisjoint(spellings):
+            return participant
+    return None
+
+
+def by_identifier(directory: Directory, identifier: Identifier) -> Participant | None:
+    """Give the participant that has this identifier, or None; an identifier without system matches nobody."""
+    if identifier.system is None:
+        return None
+    for participant in directory.participants.values():
+        if identifier in participant.identifiers:
+            return participant
+    return None
+
+
+def client_of(directory: Directory, issuer: str, client_id: str) -> Client | None:
+    """Give the registration of this issuer's client, or None."""
+    for client in directory.clients:
+        if client.client_id == client_id and client.issuer in {"", issuer}:
+            return client
+    return None
+
+
+def agreements_between(
+    directory: Directory, a: str, b: str, at: datetime, zone: tzinfo | None, purpose: Coding | None = None
+) -> tuple[Agreement, ...]:
+    """Give the agreements between participants `a` and `b` that are in force at `at` and cover `purpose` if given.
+
+    Purposes subsume (HOPERAT covers CAREMGT); absent purposes are not limited, an empty list covers nothing
+    (ARCHITECTURE.md section 6).
+    """
+    if a == b:
+        return ()
+    return tuple(
+        agreement
+        for agreement in directory.agreements
+        if {a, b} <= agreement.between
+        and agreement.period.covers(at, zone, wide=False)
+        and (purpose is None or covers_purpose(agreement.purposes, purpose))
+    )
+
+
+def covers_purpose(listed: Collection[str] | None, purpose: Coding) -> bool:
+    """Say whether a list of purposes covers this one; None covers all, what is no purpose covers nothing."""
+    if listed is None:
+        return True
+    return any((above := _purpose(text)) is not None and purpose_is_a(purpose, above) for text in listed)
+
+
+def related(
+    directory: Directory,
+    participant: str,
+    patient: PatientKey,
+    identifiers: Collection[Identifier],
+    at: datetime,
+    zone: tzinfo | None,
+) -> bool:
+    """Say whether `participant` has a relationship with this patient at `at`, by record key or business identifier."""
+    return any(
+        relationship.participant == participant
+        and _is_of(relationship, patient, identifiers)
+        and relationship.period.covers(at, zone, wide=False)
+        for relationship in directory.relationships
+    )
+
+
+def _is_of(relationship: Relationship, patient: PatientKey, identifiers: Collection[Identifier]) -> bool:
+    if relationship.patient is not None and relationship.patient == patient:
+        return True
+    return relationship.identifier is not None and relationship.identifier in identifiers
+
+
+@lru_cache(maxsize=1024)
+def _purpose(text: str) -> Coding | None:
+    try:
+        return purpose_of(text)
+    except ValueError:
+        return None

@@ -1,0 +1,136 @@
+"""Questions to the directory: parties, agreements in force, relationships."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from consent_store.dates import Period, parse_date
+from consent_store.model import ACT_REASON, Coding, Identifier, PatientKey
+from gateway.directory.lookups import (
+    agreements_between,
+    by_identifier,
+    by_reference,
+    client_of,
+    covers_purpose,
+    related,
+)
+from gateway.directory.model import Agreement, Client, Directory, Participant, Relationship
+
+AT = datetime(2025, 3, 1, 12, tzinfo=UTC)
+NPI = Identifier("http://hl7.org/fhir/sid/us-npi", "1")
+ROSA = PatientKey("ny/hospital", "rosa")
+
+
+def directory(**parts) -> Directory:
+    """A directory of a plan and an agency, with the parts a test adds."""
+    plan = Participant(id="plan", type="mcp", references=frozenset({"Organization/7"}), identifiers=frozenset({NPI}))
+    agency = Participant(id="agency", type="cma", references=frozenset({"https://a.example/fhir/Organization/8"}))
+    return Directory({"plan": plan, "agency": agency}, **parts)
+
+
+def purpose(code: str) -> Coding:
+    """A purpose of v3-ActReason."""
+    return Coding(ACT_REASON, code)
+
+
+@pytest.mark.parametrize(
+    ("reference", "base", "found"),
+    [
+        ("Organization/7", "", "plan"),
+        ("Organization/7", "https://b.example/fhir", "plan"),
+        ("https://b.example/fhir/Organization/7", "https://b.example/fhir/", "plan"),
+        ("https://b.example/fhir/Organization/7", "", None),
+        ("https://c.example/fhir/Organization/7", "https://b.example/fhir", None),
+        ("Organization/8", "https://a.example/fhir", "agency"),
+        ("Organization/8", "https://b.example/fhir", None),
+        ("Organization/8", "", None),
+        ("https://a.example/fhir/Organization/8", "", "agency"),
+        ("Organization/77", "", None),
+    ],
+)
+def test_a_party_is_found_by_resolved_reference(reference, base, found):
+    """The same id at another base is another organisation when the directory names the base (L092)."""
+    party = by_reference(directory(), reference, base)
+    assert found == (party.id if party else None)
+
+
+def test_a_party_is_found_by_system_and_value():
+    """An identifier matches by system and value together, never by value alone."""
+    assert "plan" == by_identifier(directory(), NPI).id
+    assert by_identifier(directory(), Identifier("urn:other", "1")) is None
+    assert by_identifier(directory(), Identifier(None, "1")) is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "asked", "covered"),
+    [
+        (None, "TREAT", True),
+        (frozenset(), "TREAT", False),
+        (frozenset({"HOPERAT"}), "CAREMGT", True),
+        (frozenset({"CAREMGT"}), "HOPERAT", False),
+        (frozenset({"TREAT"}), "CAREMGT", False),
+        (frozenset({"nonsense"}), "TREAT", False),
+    ],
+)
+def test_purposes_subsume_downwards_only(listed, asked, covered):
+    """A listed purpose covers itself and what falls under it; absent is not limited, empty is nothing."""
+    assert covered is covers_purpose(listed, purpose(asked))
+    agreement = Agreement(type="SOW", between=frozenset({"plan", "agency"}), purposes=listed)
+    found = agreements_between(directory(agreements=(agreement,)), "plan", "agency", AT, UTC, purpose(asked))
+    assert covered is bool(found)
+
+
+@pytest.mark.parametrize(
+    ("period", "in_force"),
+    [
+        (Period(), True),
+        (Period(parse_date("2025-03-01"), None), True),
+        (Period(parse_date("2025-03-02"), None), False),
+        (Period(None, parse_date("2025-03-01")), True),
+        (Period(None, parse_date("2025-02")), False),
+    ],
+)
+def test_agreements_and_relationships_hold_while_they_last(period, in_force):
+    """Outside its period an agreement or a relationship is as if it were not there."""
+    agreement = Agreement(type="BAA", between=frozenset({"plan", "agency"}), period=period)
+    relationship = Relationship(participant="plan", patient=ROSA, period=period)
+    parts = directory(agreements=(agreement,), relationships=(relationship,))
+    assert in_force is bool(agreements_between(parts, "agency", "plan", AT, UTC))
+    assert in_force is related(parts, "plan", ROSA, (), AT, UTC)
+
+
+def test_an_agreement_is_between_those_it_names():
+    """An agreement binds the participants it names, and none has one with itself."""
+    agreement = Agreement(type="BAA", between=frozenset({"plan", "third"}))
+    parts = directory(agreements=(agreement,))
+    assert () == agreements_between(parts, "plan", "agency", AT, UTC)
+    assert () == agreements_between(parts, "plan", "plan", AT, UTC)
+
+
+def test_a_relationship_is_by_record_or_identifier():
+    """The same id at another source is another patient; a business identifier is the same anywhere."""
+    mrn = Identifier("urn:mrn", "1")
+    parts = directory(
+        relationships=(
+            Relationship(participant="plan", patient=ROSA),
+            Relationship(participant="agency", identifier=mrn),
+        )
+    )
+    other = PatientKey("ca/jail", "rosa")
+    assert not related(parts, "plan", other, (), AT, UTC)
+    assert not related(parts, "agency", ROSA, (), AT, UTC)
+    assert related(parts, "agency", other, (mrn,), AT, UTC)
+
+
+def test_a_client_belongs_to_its_issuer():
+    """A client registered with an issuer is not found under another's name."""
+    parts = directory(
+        clients=(
+            Client(client_id="a", participant="plan", issuer="https://one"),
+            Client(client_id="b", participant="agency"),
+        )
+    )
+    assert "plan" == client_of(parts, "https://one", "a").participant
+    assert client_of(parts, "https://two", "a") is None
+    assert "agency" == client_of(parts, "https://two", "b").participant
+    assert client_of(parts, "https://one", "c") is None
