@@ -1,32 +1,5 @@
-"""What is known when a document is judged: the PIP's answer, gathered from a question or from live sources.
+"""What is known when a document is judged; the value itself belongs to the room that judges."""
 
-Rules of this file
-1. Facts are complete before judging starts; nothing is fetched while deciding.
-2. A subject that could not be looked up is no subject without consents: `unreadable_subjects` fails the exchange (503).
-3. Revisions are those of the snapshot the consents came from (law 9).
-"""
+from gateway.decision.facts import Facts
 
-from collections.abc import Mapping
-
-import msgspec
-
-from consent_store.model import PatientKey
-from consent_store.store import Revision, Subject
-from gateway.decision.model import Exchange, SubjectFacts
-from gateway.directory.model import Directory
-from gateway.fhir.view import ResourceView
-from gateway.policy.model import Policy
-
-
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """See the module. `context` are resources outside the document that it refers to, each read whole."""
-
-    exchange: Exchange
-    policy: Policy
-    directory: Directory
-    subjects: Mapping[PatientKey, SubjectFacts]
-    context: tuple[ResourceView, ...] = ()
-    revisions: Mapping[Subject, Revision] = {}
-    stated_resources: Mapping[str, Mapping[str, bool]] = {}  # facts stated of single resources, by "Type/id" or pointer
-    own_bases: frozenset[str] = frozenset()  # base URLs whose absolute references are ours
-    source: str = ""  # the PatientKey source of this document's patients
+__all__ = ["Facts"]

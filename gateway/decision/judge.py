@@ -1,0 +1,266 @@
+"""The judge: every resource of a document is ruled on, then freed of residue, until nothing released betrays another.
+
+Rules of this file
+1. Contained resources are ruled on as records of their parent's patients; nested ones by themselves (L034, L045).
+2. A container (a Bundle, Parameters) goes when nothing about a patient is left in it; signed, it goes whole or not.
+3. Withholding spreads until nothing released points at anything withheld (L032), or came in only for its sake (L015).
+4. Same document, same facts: same decisions, in document order.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from gateway.decision.bench import Bench, Opinion, Tools
+from gateway.decision.facts import Facts
+from gateway.decision.model import Cause, Decision, Edit, Op, Verdict
+from gateway.decision.outbound import labels_out, meta_edits
+from gateway.decision.parts import prefixed
+from gateway.decision.residue import POINTS_AT_WITHHELD, Fate, reference_residue
+from gateway.decision.sources import Sources
+from gateway.fhir.bundle import Bundle
+from gateway.fhir.references import Kind, Resolver
+from gateway.fhir.view import ReferenceAt, ResourceView
+
+_CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
+# People and places a logical reference may name without telling of a record (R4 reference targets).
+_NAMES_NO_RECORD: Final = frozenset(
+    {"Patient", "RelatedPerson", "CareTeam", "Device", "Group", "Practitioner", "PractitionerRole", "Organization", "Location"}
+)
+
+
+class Document(msgspec.Struct, frozen=True):
+    """What is judged: the top-level resources, and the Bundle they came in (None: one resource by itself)."""
+
+    views: tuple[ResourceView, ...]
+    bundle: Bundle | None = None
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """The decisions by pointer, in document order; `patient_bearing` are the pointers of records about patients, and
+    `edits` every top-level resource's whole list of edits, those of its inner resources included."""
+
+    decisions: tuple[Decision, ...]
+    patient_bearing: frozenset[str]
+    edits: Mapping[str, tuple[Edit, ...]]
+
+    def decision(self, at: str) -> Decision:
+        """Give the decision of the resource at a pointer."""
+        return next(decision for decision in self.decisions if decision.at == at)
+
+    @property
+    def effect(self) -> str:
+        """Count records about patients: all disclosed = permit, none left = deny, else permit_redacted."""
+        counted = [d.verdict for d in self.decisions if d.at in self.patient_bearing]
+        counted = counted or [d.verdict for d in self.decisions]
+        if all(verdict is Verdict.DISCLOSED for verdict in counted):
+            return "permit"
+        return "deny" if all(verdict is Verdict.WITHHELD for verdict in counted) else "permit_redacted"
+
+
+UNREACHED: Final = Cause(
+    layer="residue",
+    effect="deny",
+    rule="unreached-include",
+    deny_class="discretionary",
+    cite="leaks.md L015",
+    say="It was included only for the sake of a record that is withheld.",
+    reason="law_other",
+)
+EMPTIED: Final = Cause(
+    layer="residue",
+    effect="deny",
+    rule="emptied-container",
+    deny_class="discretionary",
+    cite="leaks.md L035",
+    say="Nothing of what it holds may be disclosed, or it is signed and could not go in part.",
+    reason="law_other",
+)
+
+
+def judge(document: Document, facts: Facts, tools: Tools) -> Judgement:
+    """Decide every resource of `document`, contained and nested ones included. Pure; see the module for the order."""
+    return _Judge(document, facts, tools).judgement()
+
+
+class _Judge:
+    def __init__(self, document: Document, facts: Facts, tools: Tools) -> None:
+        self.document, self.facts = document, facts
+        self.resolver = Resolver.over(document.views, document.bundle, facts.context, own_bases=facts.own_bases)
+        sources = Sources(facts, tools.elements, self.resolver, (*document.views, *facts.context))
+        self.bench = Bench(facts, tools, self.resolver, sources)
+        self.opinions: dict[int, Opinion] = {}
+        self.parents: dict[int, ResourceView] = {}
+        for view in (*document.views, *facts.context):
+            self._open(view, None)
+
+    def _open(self, view: ResourceView, parent: Opinion | None) -> None:
+        opinion = self.bench.opinion(view, None if parent is None or parent.view.type in _CONTAINERS else parent.subjects)
+        self.opinions[id(view)] = opinion
+        for inner in view.inner:
+            self.parents[id(inner)] = view
+            self._open(inner, opinion)
+
+    def judgement(self) -> Judgement:
+        changed = True
+        while changed:
+            changed = any([self._spread(view) for view in self._all(self.document.views)])
+            changed = self._drop_unreached() or changed
+        decisions = tuple(self._decision(view) for view in self._all(self.document.views))
+        bearing = frozenset(o.view.at for o in map(self._opinion, self._all(self.document.views)) if o.patient_bearing)
+        edits = {view.at: self._whole_edits(view) for view in self.document.views}
+        return Judgement(decisions, bearing, edits)
+
+    def _opinion(self, view: ResourceView) -> Opinion:
+        return self.opinions[id(view)]
+
+    def _all(self, views: tuple[ResourceView, ...]) -> Iterator[ResourceView]:
+        for view in views:
+            yield view
+            yield from self._all(view.inner)
+
+    # Residue -------------------------------------------------------------------------------------------------------
+    def _spread(self, view: ResourceView) -> bool:
+        """Free one released resource of what points at withheld ones; say whether its fate changed others'."""
+        opinion = self._opinion(view)
+        if not opinion.released:
+            return False
+        if view.type in _CONTAINERS:
+            return self._container(opinion)
+        before = tuple(opinion.edits)
+        causes = [*opinion.causes, POINTS_AT_WITHHELD] if POINTS_AT_WITHHELD not in opinion.causes else opinion.causes
+        residue = reference_residue(
+            view, lambda ref: self._fate(view, ref), self.bench.tools.elements, before, causes.index(POINTS_AT_WITHHELD)
+        )
+        if residue.withhold or self._lost_a_required_part(view):
+            opinion.withhold(POINTS_AT_WITHHELD)
+            return True
+        if residue.held_back:
+            opinion.causes = causes
+            opinion.verdict = Verdict.MASKED
+        opinion.edits += residue.edits
+        return False
+
+    def _container(self, opinion: Opinion) -> bool:
+        inner = [self._opinion(view) for view in self._all(opinion.view.inner)]
+        bearing = [one for one in inner if one.patient_bearing]
+        touched = any(one.verdict is not Verdict.DISCLOSED for one in inner)
+        signed = "signature" in opinion.view.tree
+        if (bearing and not any(one.released for one in bearing)) or (signed and touched):
+            opinion.withhold(EMPTIED)
+            for one in inner:
+                one.withhold(EMPTIED)
+            return True
+        return False
+
+    def _lost_a_required_part(self, view: ResourceView) -> bool:
+        return any(
+            not self._opinion(inner).released and "/contained/" not in inner.at.removeprefix(view.at)
+            for inner in view.inner
+        )
+
+    def _fate(self, view: ResourceView, found: ReferenceAt) -> Fate:
+        """Say what becomes of one reference of a released resource."""
+        target = self.resolver.resolve(found, view)
+        if target.view is not None:
+            opinion = self.opinions.get(id(target.view))
+            if opinion is None or opinion.released:
+                return Fate.KEEP
+            return Fate.UNNAMED if target.type == "Patient" else Fate.CUT
+        if target.kind is Kind.LOCAL:
+            return self._fate_of_unseen(target.type)
+        if target.kind is Kind.LOGICAL:
+            return self._fate_of_logical(view, found)
+        return Fate.UNKNOWN
+
+    def _fate_of_unseen(self, resource_type: str | None) -> Fate:
+        if resource_type == "Patient":
+            return Fate.KEEP
+        if resource_type == "Organization" and self.facts.policy.on("unknown_source_is_sensitive"):
+            return Fate.UNKNOWN
+        return Fate.KEEP if resource_type in self.facts.policy.no_patient_types else Fate.UNKNOWN
+
+    def _fate_of_logical(self, view: ResourceView, found: ReferenceAt) -> Fate:
+        never = _NAMES_NO_RECORD | self.facts.policy.no_patient_types
+        targets = {found.type} if found.type else set(self.bench.tools.elements.reference_targets(view.type, found.at))
+        return Fate.KEEP if targets & never else Fate.UNKNOWN
+
+    def _drop_unreached(self) -> bool:
+        """Withhold what a search included for the sake of withheld matches only."""
+        bundle = self.document.bundle
+        if bundle is None:
+            return False
+        included = {id(entry.resource): entry.resource for entry in bundle.entries if entry.mode == "include" and entry.resource}
+        reached = {id(view) for view in self.document.views if id(view) not in included and self._opinion(view).released}
+        grown = True
+        while grown:
+            grown = False
+            for key, view in included.items():
+                if key not in reached and self._opinion(view).released and self._linked(view, reached):
+                    reached.add(key)
+                    grown = True
+        lost = [view for key, view in included.items() if key not in reached and self._opinion(view).released]
+        for view in lost:
+            self._opinion(view).withhold(UNREACHED)
+        return bool(lost)
+
+    def _linked(self, view: ResourceView, reached: set[int]) -> bool:
+        points = any(id(target) in reached for target in self._targets(view))
+        return points or any(
+            any(target is view for target in self._targets(other)) for other in self.document.views if id(other) in reached
+        )
+
+    def _targets(self, view: ResourceView) -> Iterator[ResourceView]:
+        for inner in (view, *self._all(view.inner)):
+            for found in inner.references:
+                target = self.resolver.resolve(found, inner).view
+                if target is not None:
+                    yield target
+
+    # The answer ----------------------------------------------------------------------------------------------------
+    def _decision(self, view: ResourceView) -> Decision:
+        opinion = self._opinion(view)
+        ruling = opinion.ruling
+        out = labels_out(opinion.labels, ruling.refrains) if opinion.released else ()
+        if opinion.released:
+            opinion.edits += [e for e in meta_edits(view, out, ruling, self._whole()) if e not in opinion.edits]
+        return Decision(
+            at=view.at,
+            resource=f"{view.type}/{view.id}" if view.id else view.type,
+            subjects=opinion.subjects,
+            categories=opinion.categories,
+            verdict=opinion.verdict,
+            edits=tuple(opinion.edits),
+            labels_in=opinion.labels_in,
+            labels_out=out,
+            because=tuple(opinion.causes),
+            erring=ruling.erring,
+            unmet=ruling.unmet,
+            obligations=ruling.obligations if opinion.released else (),
+            refrains=ruling.refrains if opinion.released else (),
+        )
+
+    def _whole(self) -> bool:
+        policy = self.facts.policy
+        return bool(policy.kinds_of(self.facts.exchange.recipient.type) & policy.parts.whole_for)
+
+    def _whole_edits(self, view: ResourceView) -> tuple[Edit, ...]:
+        """Give a resource's edits with those of the resources inside it, whose paths are prefixed by where they stand."""
+        opinion = self._opinion(view)
+        edits = list(opinion.edits)
+        for inner in view.inner:
+            prefix = inner.at.removeprefix(view.at)
+            if self._opinion(inner).released:
+                edits += prefixed(self._whole_edits(inner), prefix, 0)
+            else:
+                edits.append(Edit(Op.CUT, _slot(prefix)))
+        if view.type == "Bundle" and "total" in view.tree:
+            edits.append(Edit(Op.CUT, "/total"))
+        return tuple(edits)
+
+
+def _slot(prefix: str) -> str:
+    """Give the element that holds an inner resource: the contained member itself, or the whole entry or parameter."""
+    parent, last = prefix.rsplit("/", 1)
+    return parent if last == "resource" else prefix
