@@ -5,11 +5,12 @@ from datetime import date
 
 import msgspec
 import pytest
-import yaml
 from fhir.resources.R4B import get_fhir_model_class
 
+from consent_store.model import PatientKey
 from gateway.demo.references import reference_texts
 from gateway.demo.story import DIRECTORY, StoryConsent, story_consent, story_resources
+from gateway.directory.reading import parse_directory
 
 STORY = {f"{tree['resourceType']}/{tree['id']}": tree for tree in map(msgspec.json.decode, story_resources())}
 CONSENTS = {name: msgspec.json.decode(story_consent(name)) for name in StoryConsent}
@@ -173,19 +174,17 @@ def test_the_part2_consent_has_what_42_cfr_2_31_asks():
 
 
 def test_the_directory_names_the_storys_organizations():
-    """Each participant's reference and identifiers are those of a resource of the story; only known ids are used."""
-    directory = yaml.safe_load(DIRECTORY.read_text())
-    participants = {one["id"]: one for one in directory["participants"]}
-    for one in participants.values():
-        for reference in one["references"]:
-            held = STORY[reference].get("identifier", [])
-            assert [] == [identifier for identifier in one["identifiers"] if identifier not in held]
-    assert ["harbor"] == [name for name, one in participants.items() if one["part2_program"]]
-    assert ["hearth", "rosa-app"] == [name for name, one in participants.items() if not one["hipaa_covered"]]
-    named = {name for one in directory["agreements"] for name in one["between"]}
-    named |= {one["participant"] for one in directory["relationships"]}
-    assert named <= set(participants)
-    assert {one["patient"] for one in directory["relationships"]} <= set(STORY)
+    """The directory is read, and each participant's references and identifiers are those of the story's resources."""
+    types = {"provider_general", "provider_part2", "mco", "cma", "cbo", "patient"}
+    directory = parse_directory(DIRECTORY.read_text(), DIRECTORY.name, types)
+    for one in directory.participants.values():
+        held = {(known["system"], known["value"]) for name in one.references for known in STORY[name]["identifier"]}
+        assert {(known.system, known.value) for known in one.identifiers} <= held
+    assert ["harbor"] == [one.id for one in directory.participants.values() if one.part2_program]
+    assert ["hearth", "rosa-app"] == [one.id for one in directory.participants.values() if not one.hipaa_covered]
+    assert set(directory.participants) == {client.participant for client in directory.clients}
+    related = {one.patient for one in directory.relationships}
+    assert {PatientKey("story", name) for name in PATIENTS} == related
 
 
 def test_procedure_codes_are_hcpcs():
