@@ -1,7 +1,7 @@
 """Removing a diagnosis or a line from a Claim or ExplanationOfBenefit, with all that hangs on it.
 
 Rules of this file (leaks.md L037)
-1. A line that is left with no diagnosis of its own goes with its diagnoses; what only removed lines used goes too.
+1. A line whose every diagnosis (procedure, performer) is removed goes with them; what only removed lines used goes too.
 2. Numbers that point at what was removed go, and what remains is numbered 1, 2, 3 in its order, removed or not:
    a gap would tell that something was there.
 3. Where no line remains, nothing of the record remains.
@@ -49,7 +49,7 @@ class _Claim:
         before = sum(map(len, self.gone.values()))
         for index in self.remains("item"):
             line = self.lists["item"][index]
-            for key in ("diagnosisSequence", "procedureSequence"):
+            for key in ("careTeamSequence", "diagnosisSequence", "procedureSequence"):
                 numbers = self.numbers(line, key)
                 if numbers and all(n in self.gone_numbers(_POINTERS[key]) for n in numbers):
                     self.gone["item"].add(index)

@@ -19,7 +19,7 @@ from gateway.decision.outbound import labels_out, meta_edits
 from gateway.decision.parts import prefixed
 from gateway.decision.residue import POINTS_AT_WITHHELD, Fate, reference_residue
 from gateway.decision.sources import Sources
-from gateway.fhir.bundle import Bundle
+from gateway.fhir.bundle import Document
 from gateway.fhir.references import Kind, Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
 
@@ -28,13 +28,6 @@ _CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
 _NAMES_NO_RECORD: Final = frozenset(
     {"Patient", "RelatedPerson", "CareTeam", "Device", "Group", "Practitioner", "PractitionerRole", "Organization", "Location"}
 )
-
-
-class Document(msgspec.Struct, frozen=True):
-    """What is judged: the top-level resources, and the Bundle they came in (None: one resource by itself)."""
-
-    views: tuple[ResourceView, ...]
-    bundle: Bundle | None = None
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -191,7 +184,7 @@ class _Judge:
         bundle = self.document.bundle
         if bundle is None:
             return False
-        included = {id(entry.resource): entry.resource for entry in bundle.entries if entry.mode == "include" and entry.resource}
+        included = {id(entry.view): entry.view for entry in bundle.entries if entry.mode == "include" and entry.view}
         reached = {id(view) for view in self.document.views if id(view) not in included and self._opinion(view).released}
         grown = True
         while grown:

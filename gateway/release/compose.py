@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from consent_store.model import CONFIDENTIALITY
-from gateway.decision.judge import Document, Judgement
+from gateway.decision.judge import Judgement
 from gateway.decision.model import Decision, Edit, Op, Verdict
 from gateway.decision.parts import prefixed
+from gateway.fhir.bundle import Document
 from gateway.fhir.view import ResourceView
 from gateway.release.edits import apply
 from gateway.release.released import Manifest, Released
@@ -45,8 +46,9 @@ def release_entries(document: Document, judgement: Judgement, base: str) -> tupl
         return ()
     found = []
     for entry in document.bundle.entries:
-        view = entry.resource
-        if view is None or not view.id or view.type == "OperationOutcome" or entry.mode not in ("match", "include", None):
+        view = entry.view
+        known = not entry.unread and entry.mode in ("match", "include", None)
+        if view is None or not view.id or view.type == "OperationOutcome" or not known:
             continue
         text = released_text(view, judgement)
         if text is not None:
@@ -123,10 +125,10 @@ def released_document(raw: bytes, document: Document, judgement: Judgement) -> b
     edits: list[Edit] = []
     left = 0
     for index, entry in enumerate(document.bundle.entries):
-        view = entry.resource
+        view = entry.view
         if view is None:
             continue
-        if judgement.decision(view.at).verdict is Verdict.WITHHELD:
+        if entry.unread or judgement.decision(view.at).verdict is Verdict.WITHHELD:
             edits.append(Edit(Op.CUT, f"/entry/{index}"))
             continue
         left += entry.mode in ("match", None)
