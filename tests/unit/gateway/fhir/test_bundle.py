@@ -13,7 +13,7 @@ PAGE = b"""{ "resourceType": "Bundle", "id": "b1", "meta": {"security": [{"syste
   "entry": [
     {"fullUrl": "http://up/Observation/1", "resource" : {"resourceType":"Observation","id":"1","value":1.10} ,
      "search": {"mode": "match", "score": 1}},
-    {"fullUrl": "http://up/Patient/2", "resource": {"id" : "2", "resourceType":"Patient"}, 
+    {"fullUrl": "http://up/Patient/2", "resource": {"id" : "2", "resourceType":"Patient"},
      "search": {"mode": "include"}}
   ]}"""
 
