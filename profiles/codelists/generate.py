@@ -158,8 +158,8 @@ def shift_sls(folder: Path) -> dict[str, Any]:
         "version": "ede520879f1c",
         "licence": "CC-BY-4.0 (SHIFT Task Force); codes of SNOMED CT, RxNorm, LOINC and CPT as identifiers only",
         "note": (
-            "Left out: opioids prescribed for pain and rehabilitation of any kind (OPIOIDUD), first-trimester imaging and "
-            "a genetic panel (SEX), buprenorphine (BH). Value sets that only refer to VSAC are not carried."
+            "Left out: opioids prescribed for pain and rehabilitation of any kind (OPIOIDUD), first-trimester imaging "
+            "and a genetic panel (SEX), buprenorphine (BH). Value sets that only refer to VSAC are not carried."
         ),
         "groups": [_group(system, [to], codes) for (system, to), codes in sorted(groups.items()) if codes],
     }

@@ -1,0 +1,150 @@
+"""All labels of one resource: what it came with, what its codes, texts, source and context say, and the default.
+
+Rules of this file
+1. Labels add up. Nothing takes one away, and confidentiality is the highest of all (labels.md section 2, L004).
+2. Every label names the element it speaks of and who says so; what implies a level does so at the same element.
+3. Where no confidentiality was stated for the resource, the profile's default stands; it never lowers what was found.
+4. SUD-coded and not known to be from outside Part 2 is Part 2, where the switch is on (ARCHITECTURE section 6).
+5. Contained and nested resources are labelled on their own; a container's level is made of what is released of them.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final
+
+from consent_store.model import ACT_CODE
+from gateway.fhir.terminology import deny_cluster
+from gateway.fhir.v3_tables import POLICIES
+from gateway.fhir.view import ResourceView
+from gateway.labels.context import LabelContext
+from gateway.labels.free_text import has_free_text
+from gateway.labels.lists import Hit
+from gateway.labels.model import Basis, Confidentiality, Kind, Label, Labels
+from gateway.labels.received import confidentiality_label, received_labels
+from gateway.labels.rules import SUD_WITHOUT_KNOWN_SOURCE, UNKNOWN_SOURCE, LabelRules
+from gateway.policy.model import Unlabelled
+
+PART2: Final = "42CFRPart2"
+_IMPLYING: Final = frozenset({Kind.SENSITIVITY, Kind.POLICY})
+_SUD: Final = deny_cluster("SUD")
+# Where a record may say when it took place; the first that is there speaks.
+_DATES: Final = ("billablePeriod", "period", "effectivePeriod", "effectiveDateTime", "occurrenceDateTime", "created")
+
+
+def assign(view: ResourceView, context: LabelContext, rules: LabelRules) -> Labels:
+    """Give every label of one resource. Pure: same view, context and rules, same labels.
+
+    Source: labels.md sections 2, 3, 6 and 10; leaks.md L002 to L006; ARCHITECTURE section 6, "SUD codes and Part 2".
+    """
+    received, stated = received_labels(view)
+    found = [*received, *_coded(view, rules), *_mentioned(view, rules), *context.propagated]
+    found += _from_source(context, rules)
+    if not stated:
+        default = _default(view, rules.unlabelled)
+        if not found:
+            return _alone(default)
+        found.append(default)
+    found += _part2_by_code(found, context, rules)
+    found += _implied(found, rules)
+    return summarise(found, rules.unknown_source_is_sensitive and context.unresolved)
+
+
+def summarise(labels: Iterable[Label], unknown: bool) -> Labels:  # noqa: FBT001  the value's own field
+    """Give labels in order with the sets over all of them. No confidentiality among them counts as the highest.
+
+    `unknown` says what the labels themselves do not: that something about the resource could not be established.
+    """
+    ordered = tuple(sorted(set(labels)))
+    levels = [Confidentiality[label.code] for label in ordered if label.kind is Kind.CONFIDENTIALITY]
+    return Labels(
+        labels=ordered,
+        confidentiality=max(levels, default=Confidentiality.V),
+        sensitivities=frozenset(label.code for label in ordered if label.kind is Kind.SENSITIVITY),
+        policies=frozenset(label.code for label in ordered if label.kind is Kind.POLICY),
+        unknown=unknown or any(label.kind is Kind.UNKNOWN for label in ordered),
+    )
+
+
+@lru_cache(maxsize=64)
+def _alone(default: Label) -> Labels:
+    """The labels of a resource of which nothing is known but its default."""
+    return summarise((default,), unknown=False)
+
+
+def _coded(view: ResourceView, rules: LabelRules) -> list[Label]:
+    """What the codings say, each at its own element."""
+    find = rules.codes.find
+    found = [(one.at, hits) for one in view.codings if (hits := find(one.coding))]
+    return [
+        _label(hit, Basis.CODE, at)
+        for at, hits in found
+        for hit in hits
+        if not hit.until or not _later(view.tree, hit.until)
+    ]
+
+
+def _mentioned(view: ResourceView, rules: LabelRules) -> list[Label]:
+    """What the texts mention, each at its own element. Displays of labels are not read (L005)."""
+    mentions = rules.terms.find(view.texts)
+    return [_label(hit, Basis.TEXT, at) for at, hit in mentions if not at.startswith("/meta/security/")]
+
+
+def _label(hit: Hit, basis: Basis, at: str) -> Label:
+    kind = Kind.POLICY if hit.code in POLICIES else Kind.SENSITIVITY
+    return Label(kind, ACT_CODE, hit.code, basis, at, hit.source)
+
+
+def _later(tree: Any, until: str) -> bool:  # noqa: ANN401  JSON
+    """Whether the record says that it took place after the day `until` (YYYY-MM-DD). Not telling is not later."""
+    for name in _DATES:
+        value = tree.get(name)
+        began = value.get("start") if isinstance(value, dict) else value
+        if isinstance(began, str):
+            return began[:10] > until
+    return False
+
+
+def _from_source(context: LabelContext, rules: LabelRules) -> list[Label]:
+    """What the organisation that made the record says: a Part 2 program's records are Part 2, whole."""
+    labels = []
+    program = context.part2
+    if program is not None:
+        labels.append(Label(Kind.POLICY, ACT_CODE, PART2, Basis.SOURCE, "", program.participant))
+    if rules.unknown_source_is_sensitive and context.unresolved:
+        labels.append(confidentiality_label(Confidentiality.R, Basis.SOURCE, "", UNKNOWN_SOURCE))
+    return labels
+
+
+def _part2_by_code(found: list[Label], context: LabelContext, rules: LabelRules) -> list[Label]:
+    """SUD data that nobody knows to be from outside Part 2, as Part 2 at the same element."""
+    if not rules.sud_without_known_source_is_part2 or context.outside_part2:
+        return []
+    return [
+        Label(Kind.POLICY, ACT_CODE, PART2, label.basis, label.at, SUD_WITHOUT_KNOWN_SOURCE)
+        for label in found
+        if label.kind is Kind.SENSITIVITY and label.code in _SUD
+    ]
+
+
+def _implied(found: list[Label], rules: LabelRules) -> list[Label]:
+    """The least confidentiality that each sensitivity and policy brings with it, at the same element."""
+    return [
+        confidentiality_label(rules.implied[label.code], label.basis, label.at, f"implied by {label.code}")
+        for label in found
+        if label.kind in _IMPLYING and label.code in rules.implied
+    ]
+
+
+def _default(view: ResourceView, unlabelled: Unlabelled) -> Label:
+    """The profile's default (L003): its type's own where the profile names the type, else by free text."""
+    level = unlabelled.types.get(view.type)
+    if level is not None:
+        return _default_label(level, view.type)
+    if unlabelled.free_text > unlabelled.default and has_free_text(view):
+        return _default_label(unlabelled.free_text, "free text")
+    return _default_label(unlabelled.default, "any type")
+
+
+@lru_cache(maxsize=512)
+def _default_label(level: Confidentiality, why: str) -> Label:
+    return confidentiality_label(level, Basis.DEFAULT, "", f"unlabelled: {why}")

@@ -1,0 +1,52 @@
+"""What is known around a resource when it is labelled: who made it, and what the records above it were labelled.
+
+Rules of this file
+1. Values only; `facts` finds them, `assign` uses them.
+2. Whoever is not known to be outside Part 2 is not outside it.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from gateway.labels.model import Label
+
+
+class SourceKind(StrEnum):
+    """What the directory knows of an organisation or practitioner that a record names as its source."""
+
+    PART2 = "part2"  # a Part 2 program, or someone of one
+    NOT_PART2 = "not_part2"  # known to be outside Part 2
+    UNKNOWN = "unknown"  # not in the directory, or not resolvable
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One source a record names: the pointer of the reference, what it is, and the participant's id ("" unknown)."""
+
+    at: str
+    kind: SourceKind
+    participant: str = ""
+
+
+class LabelContext(msgspec.Struct, frozen=True):
+    """`source_kinds`: every source the record names. `propagated`: labels of the Encounter, parent or document it
+    belongs to, with Basis.CONTEXT and the pointer of the reference or ""."""
+
+    source_kinds: tuple[Source, ...] = ()
+    propagated: tuple[Label, ...] = ()
+
+    @property
+    def part2(self) -> Source | None:
+        """The first source that is a Part 2 program, if any."""
+        return next((source for source in self.source_kinds if source.kind is SourceKind.PART2), None)
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether a source is named that the directory does not know."""
+        return any(source.kind is SourceKind.UNKNOWN for source in self.source_kinds)
+
+    @property
+    def outside_part2(self) -> bool:
+        """Whether a source is named and every one of them is known to be outside Part 2."""
+        kinds = {source.kind for source in self.source_kinds}
+        return kinds == {SourceKind.NOT_PART2}

@@ -1,0 +1,77 @@
+"""What labelling goes by: the lists, the terms, the profile's switches and defaults, and what implies what.
+
+Rules of this file
+1. Everything comes from data: lists and terms from `profiles/codelists`, defaults and switches from the Policy.
+2. A switch that a profile does not have is on for the stricter reading of texts, off for what only that law says.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from gateway.fhir.confidentiality import Confidentiality
+from gateway.labels.lists import CodeIndex
+from gateway.labels.terms import TermIndex
+from gateway.policy.model import Policy, Unlabelled
+
+SUD_WITHOUT_KNOWN_SOURCE: Final = "sud_without_known_source_is_part2"
+UNKNOWN_SOURCE: Final = "unknown_source_is_sensitive"
+TERM_RULES: Final = "term_rules"
+
+# Specially protected information is R, general health information N (labels.md section 2, conventions of DS4P in the
+# United States; SHIFT labels each of these R).
+_SPECIALLY_PROTECTED: Final = frozenset(
+    {
+        "ETH",
+        "SUD",
+        "ETHUD",
+        "OPIOIDUD",
+        "HIV",
+        "SPI",
+        "BH",
+        "MH",
+        "PSY",
+        "PSYTHPN",
+        "SDV",
+        "VIO",
+        "MST",
+        "STD",
+        "SEX",
+        "GDIS",
+        "TBOO",
+        "42CFRPart2",
+        "Title38Section7332",
+        "HIPAAPsyNotes",
+    }
+)
+US_IMPLIED: Final[Mapping[str, Confidentiality]] = MappingProxyType(
+    dict.fromkeys(sorted(_SPECIALLY_PROTECTED), Confidentiality.R)
+)
+
+
+class LabelRules(msgspec.Struct, frozen=True, kw_only=True):
+    """See the module. `implied`: the least confidentiality of what carries a sensitivity or policy code."""
+
+    codes: CodeIndex
+    terms: TermIndex
+    unlabelled: Unlabelled
+    implied: Mapping[str, Confidentiality] = US_IMPLIED
+    sud_without_known_source_is_part2: bool = False
+    unknown_source_is_sensitive: bool = False
+
+
+def label_rules(
+    policy: Policy, codes: CodeIndex, terms: TermIndex, implied: Mapping[str, Confidentiality] = US_IMPLIED
+) -> LabelRules:
+    """The rules of one profile over the gateway's lists. A profile turns texts off with its switch `term_rules`."""
+    switched_off = TERM_RULES in policy.switches and not policy.on(TERM_RULES)
+    return LabelRules(
+        codes=codes,
+        terms=TermIndex() if switched_off else terms,
+        unlabelled=policy.unlabelled,
+        implied=implied,
+        sud_without_known_source_is_part2=policy.on(SUD_WITHOUT_KNOWN_SOURCE),
+        unknown_source_is_sensitive=policy.on(UNKNOWN_SOURCE),
+    )
