@@ -1,0 +1,139 @@
+"""What references lead to inside their own document: fullUrls, ids, contained and nested resources (L007, L034, L035).
+
+Rules of this file
+1. An entry is found by its fullUrl and by its type and id on this server; a contained resource only from inside its
+   container; an entry of another server only by its URL there.
+2. Where several resources answer to one reference, all of them are given: the reader takes them together.
+3. Every nested Bundle is a world of its own: its references do not lead out of it, nor others into it.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gateway.fhir.bundle import Document
+from gateway.fhir.references import Base, Contained, Foreign, Local, Target, Urn, is_id, parse, target_of
+from gateway.fhir.view import ReferenceAt, ResourceView, every_view
+
+Named = Local | Urn | Foreign
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """What a reference points at, and the resources of the document that answer to it (rule 2)."""
+
+    target: Target
+    views: tuple[ResourceView, ...] = ()
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where a view stands: its Bundle's (or the document's) index, its container, its server, who it is."""
+
+    scope: dict[Named, list[ResourceView]]
+    container: ResourceView
+    contained: bool
+    context: Base | None
+    identity: Named | None
+
+
+class Resolver:
+    """The index of one document."""
+
+    def __init__(self, document: Document, own: frozenset[Base] = frozenset()) -> None:
+        """Index a document once. `own` are the bases of the server that it speaks of."""
+        self.own = own
+        self._places: dict[str, _Place] = {}
+        entries = document.bundle.entries if document.bundle else ()
+        self._enter(document.views, {f"{entry.at}/resource": entry.full_url for entry in entries if entry.full_url})
+
+    def resolve(self, view: ResourceView, element: ReferenceAt) -> Resolved:
+        """Give what a Reference of `view` (a view of this document, inner ones too) leads to."""
+        if element.reference is None:
+            return Resolved(target_of(element, self.own))
+        return self.resolve_text(view, element.reference)
+
+    def resolve_text(self, view: ResourceView, reference: str) -> Resolved:
+        """Give what the literal `reference`, standing in `view`, leads to."""
+        place = self._places[view.at]
+        target = parse(reference, self.own, place.context)
+        if isinstance(target, Contained):
+            return Resolved(target, self._inside(place, target))
+        key = _key(target)
+        return Resolved(target, tuple(place.scope.get(key, ())) if key is not None else ())
+
+    def identity(self, view: ResourceView) -> Named | None:
+        """Give who a resource of the document is: by its id on this server, else by its fullUrl; None for one that
+        is contained or says neither. Foreign where its fullUrl is another server's."""
+        return self._places[view.at].identity
+
+    def is_contained(self, view: ResourceView) -> bool:
+        """Say whether a resource of the document has no identity of its own, because it is contained."""
+        return self._places[view.at].contained
+
+    def _enter(self, views: Iterable[ResourceView], full_urls: dict[str, str]) -> None:
+        scope: dict[Named, list[ResourceView]] = {}
+        for view in views:
+            full_url = full_urls.get(view.at)
+            target = _key(parse(full_url, self.own)) if full_url else None
+            identity = _identity(view, target)
+            context = target.base if isinstance(target, Foreign) else None
+            self._places[view.at] = _Place(scope, view, contained=False, context=context, identity=identity)
+            for key in {identity, target}:
+                if key is not None:
+                    scope.setdefault(key, []).append(view)
+            self._enter_inner(view, scope, context)
+
+    def _enter_inner(self, view: ResourceView, scope: dict[Named, list[ResourceView]], context: Base | None) -> None:
+        nested = []
+        for inner in view.inner:
+            if not inner.at[len(view.at) :].startswith("/contained/"):
+                nested.append(inner)
+                continue
+            for deeper in every_view(inner):  # contained in contained is not FHIR; it is looked into all the same
+                self._places[deeper.at] = _Place(scope, view, contained=True, context=context, identity=None)
+        if nested:
+            self._enter(nested, _full_urls(view))
+
+    def _inside(self, place: _Place, target: Contained) -> tuple[ResourceView, ...]:
+        if target.id == "":
+            return (place.container,)
+        inner = (deeper for child in place.container.inner for deeper in every_view(child))
+        return tuple(view for view in inner if view.id == target.id and self._places[view.at].contained)
+
+
+def bases_stated(document: Document) -> frozenset[Base]:
+    """Give the bases that a Bundle's absolute fullUrls name for resources with their own type and id."""
+    found = set()
+    for entry in document.bundle.entries if document.bundle else ():
+        target = parse(entry.full_url, frozenset()) if entry.full_url else None
+        if not isinstance(target, Foreign) or target.base is None or entry.view is None:
+            continue
+        if (target.type, target.id) == (entry.view.type, entry.view.id):
+            found.add(target.base)
+    return frozenset(found)
+
+
+def _key(target: Target) -> Named | None:
+    """Give what a resource is found by: a target that names one, without its version."""
+    if isinstance(target, Local):
+        return Local(target.type, target.id)
+    if isinstance(target, Foreign):
+        return Foreign(target.base, target.type, target.id) if target.id is not None else None
+    return target if isinstance(target, Urn) else None
+
+
+def _identity(view: ResourceView, full_url: Named | None) -> Named | None:
+    if isinstance(full_url, Foreign):
+        return full_url
+    if view.id is not None and is_id(view.id) and view.type:
+        return Local(view.type, view.id)
+    return full_url if isinstance(full_url, Urn) else None
+
+
+def _full_urls(view: ResourceView) -> dict[str, str]:
+    entries = view.tree.get("entry") if view.type == "Bundle" else None
+    found = {}
+    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+        url = entry.get("fullUrl") if isinstance(entry, dict) else None
+        if isinstance(url, str):
+            found[f"{view.at}/entry/{number}/resource"] = url
+    return found
