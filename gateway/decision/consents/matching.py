@@ -1,0 +1,247 @@
+"""The data conditions of a provision against one resource: class, code, dataPeriod, data, author.
+
+Rules of this file (consent-semantics sections 3 and 4)
+1. Values of one element are alternatives. Labels have their own file, `label_tests`.
+2. Codes are looked for among all codings of the resource, in their one spelling.
+3. Permit: the whole clinical period inside; deny: any overlap. No date cannot be told.
+4. `related` goes both ways for a deny; for a permit forward, and where the Consent declares an IHE PCF profile, to the
+   target itself and to what points at it.
+5. A resource that nobody is known to have authored cannot be told from one authored by anybody.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, tzinfo
+from functools import cached_property
+from typing import Final
+
+from consent_store.model import Coding, Data, Effect, Meaning, Reference
+from gateway.decision.consents.answer import Target
+from gateway.decision.consents.membership import Moment, names
+from gateway.decision.consents.parties import Party, author_of
+from gateway.decision.consents.relations import Relations, codings_of, identifiers_of, objects, spelled
+from gateway.decision.consents.spans import Span, span_of
+from gateway.decision.consents.truth import Match, any_of
+from gateway.fhir.references import Foreign
+from gateway.fhir.terminology import canonical
+
+# Code systems of resource types (R4: resource-types; R5: fhir-types), http or https.
+_TYPE_SYSTEMS: Final = frozenset({"hl7.org/fhir/resource-types", "hl7.org/fhir/fhir-types"})
+_DEFINITIONS: Final = "hl7.org/fhir/StructureDefinition"
+_MEDIA_TYPES: Final = "urn:ietf:bcp:13"
+_NOT_DOMAIN: Final = frozenset({"Binary", "Bundle", "Parameters"})
+_DOCUMENTS: Final = frozenset({"DocumentReference", "Composition"})
+
+
+class Seen:
+    """One resource while it is decided on: what several conditions ask of it is worked out once, when first asked."""
+
+    def __init__(self, target: Target, relations: Relations, at: datetime, zone: tzinfo | None) -> None:
+        self.target = target
+        self.labels = target.labels
+        self.view = target.view
+        self.relations = relations
+        self.moment = Moment(at, zone, [])
+        self.erring: list[str] = []
+
+    @cached_property
+    def codes(self) -> frozenset[Coding]:
+        """Every coding of the resource, in its one spelling."""
+        return frozenset(canonical(one.coding) for one in self.view.codings)
+
+    @cached_property
+    def bare_codes(self) -> frozenset[str | None]:
+        """The codes alone, and those that stand without a system."""
+        return frozenset(one.code for one in self.codes)
+
+    @cached_property
+    def systemless(self) -> frozenset[str | None]:
+        """The codes that stand without a system."""
+        return frozenset(one.code for one in self.codes if one.system is None)
+
+    @cached_property
+    def span(self) -> Span | None:
+        """The clinical dates, None where none is known."""
+        period = self.target.period
+        if period is None or (period.start is None and period.end is None):
+            return None
+        return span_of(period, self.moment.zone)
+
+    @cached_property
+    def key(self) -> str | None:
+        """What a reference to this resource, or the one that contains it, resolves to."""
+        if self.target.identity is not None:
+            return spelled(self.target.identity)
+        whole = self.target.container or self.view
+        return None if whole.id is None or "/contained/" in whole.at else f"{whole.type}/{whole.id}"
+
+    @cached_property
+    def links(self) -> frozenset[str]:
+        """What the resource, and the one that contains it, refers to, resolved."""
+        identity = self.target.identity
+        context = identity.base if isinstance(identity, Foreign) else None
+        views = (self.view, self.target.container) if self.target.container is not None else (self.view,)
+        return frozenset(key for view in views for key in self.relations.links(view, context))
+
+    @cached_property
+    def authors(self) -> tuple[Party, ...]:
+        """Who made the resource, as it says itself."""
+        return tuple(author_of(author, self.relations) for author in self.target.authors)
+
+    @cached_property
+    def profiles(self) -> frozenset[str]:
+        """The profiles it claims, without version or scheme."""
+        meta = self.view.tree.get("meta")
+        claimed = meta.get("profile") if isinstance(meta, dict) else None
+        return frozenset(_plain(one) for one in claimed or () if isinstance(one, str))
+
+    @cached_property
+    def document_types(self) -> frozenset[Coding]:
+        """The type of a DocumentReference or Composition, and the media types of its attachments or of a Binary."""
+        tree = self.view.tree
+        found = set[Coding]()
+        if self.view.type in _DOCUMENTS:
+            found |= {canonical(coding) for coding in codings_of(tree.get("type"))}
+        media = [tree.get("contentType")] if self.view.type == "Binary" else []
+        media += [a.get("contentType") for c in objects(tree.get("content")) for a in objects(c.get("attachment"))]
+        return frozenset(found | {Coding(_MEDIA_TYPES, one) for one in media if isinstance(one, str)})
+
+
+Test = Callable[[Seen], Match]
+
+
+def class_test(codings: Iterable[Coding]) -> Test:
+    """Give the test for provision.class (R5: documentType, resourceType)."""
+    wanted = tuple(codings)
+
+    def test(seen: Seen) -> Match:
+        return any_of(_class(coding, seen) for coding in wanted)
+
+    return test
+
+
+def _class(coding: Coding, seen: Seen) -> Match:
+    code, kind = coding.code, seen.view.type
+    if code is None:
+        return Match.UNSURE
+    if coding.system is None:
+        alike = code == kind or any(one.code == code for one in seen.document_types)
+        return Match.UNSURE if alike else Match.NO
+    system = _plain(coding.system)
+    if system in _TYPE_SYSTEMS:
+        abstract = code == "Resource" or (code == "DomainResource" and kind not in _NOT_DOMAIN)
+        return Match.YES if code == kind or abstract else Match.NO
+    profile = _plain(f"{coding.system}/{code}" if system == _DEFINITIONS and "/" not in code else code)
+    if profile in seen.profiles or profile == f"{_DEFINITIONS}/{kind}":
+        return Match.YES
+    return Match.YES if canonical(coding) in seen.document_types else Match.NO
+
+
+def _plain(uri: str) -> str:
+    """A URI without scheme, version and trailing slash: how canonicals are compared (L005)."""
+    return uri.split("|", maxsplit=1)[0].removeprefix("https://").removeprefix("http://").rstrip("/")
+
+
+def code_test(concepts: Iterable[Iterable[Coding]]) -> Test:
+    """Give the test for provision.code: one of the concepts, by any of its codings, anywhere in the resource."""
+    listed = [tuple(concept) for concept in concepts]
+    codings = [canonical(coding) for concept in listed for coding in concept]
+    whole = frozenset(one for one in codings if one.system is not None and one.code is not None)
+    bare = frozenset(one.code for one in codings if one.system is None and one.code is not None)
+    known = frozenset(one.code for one in whole)
+    vague = any(not any(one.code for one in concept) for concept in listed)
+
+    def test(seen: Seen) -> Match:
+        if not whole.isdisjoint(seen.codes):
+            return Match.YES
+        if vague or not bare.isdisjoint(seen.bare_codes) or not known.isdisjoint(seen.systemless):
+            return Match.UNSURE
+        return Match.NO
+
+    return test
+
+
+def period_test(span: Span) -> Test:
+    """Give the test for provision.dataPeriod: YES whole inside, UNSURE overlapping or without date, NO outside."""
+
+    def test(seen: Seen) -> Match:
+        return Match.UNSURE if seen.span is None else span.holds_all_of(seen.span)
+
+    return test
+
+
+def author_test(authors: Iterable[Reference]) -> Test:
+    """Give the test for actors of role AUT: one of them made the resource."""
+    wanted = tuple(authors)
+
+    def test(seen: Seen) -> Match:
+        return any_of(_authored(reference, seen) for reference in wanted)
+
+    return test
+
+
+def _authored(reference: Reference, seen: Seen) -> Match:
+    if not seen.authors:
+        return Match.UNSURE
+    return any_of(names(reference, author, seen.relations, seen.moment) for author in seen.authors)
+
+
+def data_test(data: Iterable[Data], effect: Effect, *, pcf: bool) -> Test:
+    """Give the test for provision.data. `pcf`: the Consent declares a profile of IHE PCF."""
+    wanted = tuple(data)
+    backward = pcf or effect is Effect.DENY
+    forward = effect is Effect.DENY or not pcf
+
+    def test(seen: Seen) -> Match:
+        return any_of(_data(one, seen, backward=backward, forward=forward) for one in wanted)
+
+    return test
+
+
+def _data(data: Data, seen: Seen, *, backward: bool, forward: bool) -> Match:
+    if data.meaning is Meaning.AUTHORED_BY:
+        return _authored(data.reference, seen)
+    itself = _instance(data.reference, seen)
+    if data.meaning is Meaning.INSTANCE or itself is Match.YES:
+        return itself
+    keys = seen.relations.keys(data.reference)
+    if not keys:
+        return Match.UNSURE
+    found: list[Match] = [itself]
+    if backward or data.meaning is Meaning.DEPENDENTS:
+        found.append(Match.YES if keys & seen.links else Match.NO)
+    if forward and data.meaning is Meaning.RELATED:
+        found.extend(_refers_to(key, seen) for key in sorted(keys))
+    return any_of(found)
+
+
+def _instance(reference: Reference, seen: Seen) -> Match:
+    key = seen.relations.key(reference.reference)
+    if key is not None and key == seen.key:
+        return Match.YES
+    if reference.identifier is not None:
+        return _identified(reference, seen)
+    if key is None:
+        return Match.UNSURE
+    # The same type and id under another base may be the original of a copy: not it for a permit, nor ruled out.
+    copied = seen.key is not None and key.endswith(f"/{seen.key}")
+    return Match.UNSURE if copied else Match.NO
+
+
+def _identified(reference: Reference, seen: Seen) -> Match:
+    """Match a resource by its business identifier."""
+    who = reference.identifier
+    if who is None or not who.system or (reference.type is not None and reference.type != seen.view.type):
+        return Match.UNSURE if who is None or not who.system else Match.NO
+    own = identifiers_of(seen.view)
+    if who in own:
+        return Match.YES
+    known = who in seen.relations.identified or any(one.system == who.system for one in own)
+    return Match.NO if known else Match.UNSURE
+
+
+def _refers_to(key: str, seen: Seen) -> Match:
+    """Say whether the resource `key` refers to this one; what the context does not show cannot be told."""
+    links = seen.relations.pointing_from(key)
+    if links is None:
+        return Match.UNSURE
+    return Match.YES if seen.key is not None and seen.key in links else Match.NO
