@@ -61,6 +61,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     owner: str  # id of the participant whose data these are: it discloses on a read, receives on a push
     upstream: str  # base URL of the FHIR server, without a slash at its end
+    source: str  # names whose patient ids these are (PatientKey.source); routes to one server may share it
     credentials: Credentials = Credentials()
     public_url: str  # base URL that clients use, without a slash at its end: what links and fullUrls are written with
     profile: str  # which profile decides
@@ -162,6 +163,10 @@ def _agree(top: Node, settings: Settings) -> None:
         raise top.at("issuers").wrong("the development issuer is accepted only with `development: true`")
     if settings.consents.driver == "memory" and settings.workers > 1:
         raise top.at("consents").wrong("the memory driver serves one worker only")
+    servers: dict[str, str] = {}
+    for route in settings.routes:
+        if servers.setdefault(route.source, route.upstream) != route.upstream:
+            raise top.wrong(f"the source `{route.source}` names two servers: their patient ids are not the same")
     planes = settings.data_plane, settings.control_plane
     if planes[0] == planes[1] and planes[0].port:
         raise top.at("control_plane").wrong("the control plane has its own listener")
@@ -221,6 +226,7 @@ def _route(tenant: str, name: str, node: Node) -> Route:
         name=name,
         owner=node.at("owner").text(),
         upstream=_url(node.at("upstream")),
+        source=node.at("source").text(f"{tenant}/{name}"),
         credentials=_credentials(node.at("credentials")),
         public_url=_url(node.at("public_url")),
         profile=node.at("profile").text(),

@@ -23,7 +23,7 @@ class _Quiet(uvicorn.Server):
 @asynccontextmanager
 async def serve(app: Any, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:  # noqa: ANN401  ASGI
     """Serve `app` and give its base URL (with its `base_path` if it has one). Raises OSError if the port is taken."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         base = f"http://{host}:{listener.getsockname()[1]}{getattr(app, 'base_path', '')}"

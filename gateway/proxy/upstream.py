@@ -1,0 +1,167 @@
+"""The client of one FHIR server behind the gateway. What it gives is Held: nothing of it may be sent on as it is.
+
+Rules of this file
+1. Request headers are the constants below and our own credentials; nothing of a client's passes (leaks.md L064, L065).
+2. No redirect is followed, no cookie kept, no proxy of the environment used (L073).
+3. An answer must be whole, FHIR JSON, not encoded, within the size limit; anything else is UpstreamFault (L057, L058).
+4. 404 and 410 are "absent"; the body of an error is dropped unread (L069, L070).
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Final
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from gateway.errors import UpstreamFault
+from gateway.ledger.model import Recorded
+from gateway.proxy.base_url import BaseUrl, Position, base_url
+from gateway.release.released import Held, Released
+
+_HEADERS: Final = {
+    "Accept": "application/fhir+json",
+    "Accept-Encoding": "identity",
+    "Cache-Control": "no-cache, no-store",
+    "Prefer": "return=minimal, handling=strict",
+}
+_FHIR_JSON: Final = frozenset({"application/fhir+json", "application/json"})
+_ABSENT: Final = frozenset({404, 410})
+_CHARSET: Final = re.compile(r'\s*charset\s*=\s*"?([^"\s]+)"?\s*', re.IGNORECASE)
+
+
+class Openness(StrEnum):
+    """Whether a server answers without credentials (L074)."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    UNKNOWN = "unknown"
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What a server did with a write: status, Location header, and its answer's body where it gave one."""
+
+    status: int
+    location: str
+    held: Held
+
+
+class Refused(Exception):
+    """The server did not accept a write (4xx); why is not told."""
+
+
+def new_session(connections: int, connect_s: float, answer_s: float) -> aiohttp.ClientSession:
+    """Make the pooled session that all upstreams of a worker share. Close it at the end."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=connections),
+        timeout=aiohttp.ClientTimeout(total=answer_s, sock_connect=connect_s),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
+    )
+
+
+def basic(username: str, password: str) -> str:
+    """Give the Authorization value of a user and a password (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+
+
+def query(parameters: Iterable[tuple[str, str]]) -> str:
+    """Write parameters as a query, everything but unreserved characters percent-encoded."""
+    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters)
+
+
+class Upstream:
+    """One FHIR server: base URL, our credentials (`authorization` "" = none), the largest body that is read."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str, *, authorization: str = "", most: int) -> None:
+        self.base: BaseUrl = base_url(base)
+        self._session, self._most = session, most
+        self._headers = _HEADERS | ({"Authorization": authorization} if authorization else {})
+
+    async def read(self, type_: str, id_: str) -> Held | None:
+        """Give one resource as the server holds it, None where it is absent. Raises UpstreamFault."""
+        return await self._get(f"/{type_}/{id_}")
+
+    async def search(self, type_: str, parameters: Sequence[tuple[str, str]]) -> Held:
+        """Give the first page of a search. Raises UpstreamFault."""
+        return await self.page(f"/{type_}?{query(parameters)}")
+
+    async def page(self, position: Position) -> Held:
+        """Give the page at a position beneath the base. Raises UpstreamFault."""
+        held = await self._get(position)
+        if held is None:
+            raise UpstreamFault
+        return held
+
+    async def forward(self, recorded: Recorded[Released], path: str) -> Written:
+        """Send a recorded body by POST to `path` beneath the base. Raises Refused (4xx) and UpstreamFault."""
+        headers = self._headers | {"Content-Type": "application/fhir+json"}
+        try:
+            async with self._session.post(
+                self._url(path), data=recorded.released.body, headers=headers, allow_redirects=False
+            ) as response:
+                if response.status in range(400, 500) and response.status not in {401, 403, 408, 429}:
+                    raise Refused
+                if response.status not in {200, 201}:
+                    raise UpstreamFault
+                return Written(response.status, response.headers.get("Location", ""), await self._held(response))
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise UpstreamFault from error
+
+    async def openness(self) -> Openness:
+        """Ask for data without credentials, and tell whether the server gave any (L074)."""
+        try:
+            async with self._session.get(
+                self._url("/Patient?_count=1"), headers=_HEADERS, allow_redirects=False
+            ) as response:
+                if response.status in range(200, 300):
+                    return Openness.OPEN
+                return Openness.CLOSED if response.status in {401, 403} else Openness.UNKNOWN
+        except (aiohttp.ClientError, TimeoutError):
+            return Openness.UNKNOWN
+
+    async def _get(self, position: Position) -> Held | None:
+        try:
+            async with self._session.get(self._url(position), headers=self._headers, allow_redirects=False) as response:
+                if response.status in _ABSENT:
+                    return None
+                if response.status != 200:
+                    raise UpstreamFault
+                return await self._held(response)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise UpstreamFault from error
+
+    async def _held(self, response: aiohttp.ClientResponse) -> Held:
+        """Read a body whole. Raises UpstreamFault by rule 3, aiohttp.ClientError where it was cut off."""
+        if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise UpstreamFault
+        if (response.content_length or 0) > self._most:
+            raise UpstreamFault
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > self._most:
+                raise UpstreamFault
+            parts.append(chunk)
+        if size and not _is_fhir_json(response.headers.getall("Content-Type", [])):
+            raise UpstreamFault
+        return Held(b"".join(parts), response.status)
+
+    def _url(self, position: Position) -> URL:
+        return URL(self.base.text + position, encoded=True)
+
+
+def _is_fhir_json(values: list[str]) -> bool:
+    """Say whether a Content-Type is FHIR JSON in UTF-8 (RFC 8259 section 8.1; R4 json.html)."""
+    if len(values) != 1:
+        return False
+    media, *parameters = values[0].split(";")
+    charsets = [match[1].lower() for match in map(_CHARSET.fullmatch, parameters) if match]
+    return media.strip().lower() in _FHIR_JSON and all(charset == "utf-8" for charset in charsets)
