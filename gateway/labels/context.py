@@ -17,7 +17,8 @@ class SourceKind(StrEnum):
 
     PART2 = "part2"  # a Part 2 program, or someone of one
     NOT_PART2 = "not_part2"  # known to be outside Part 2
-    UNKNOWN = "unknown"  # not in the directory, or not resolvable
+    UNREGISTERED = "unregistered"  # resolved, but not in the directory
+    UNKNOWN = "unknown"  # not resolvable: nothing is known of it
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -42,7 +43,7 @@ class LabelContext(msgspec.Struct, frozen=True):
 
     @property
     def unresolved(self) -> bool:
-        """Whether a source is named that the directory does not know."""
+        """Whether a source is named of which nothing is known."""
         return any(source.kind is SourceKind.UNKNOWN for source in self.source_kinds)
 
     @property

@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from gateway.fhir.confidentiality import Confidentiality
-from gateway.labels.lists import CodeIndex
-from gateway.labels.terms import TermIndex
+from gateway.labels.lists import CodeIndex, parse_code_list
+from gateway.labels.terms import TermIndex, parse_term_list
 from gateway.policy.model import Policy, Unlabelled
 
 SUD_WITHOUT_KNOWN_SOURCE: Final = "sud_without_known_source_is_part2"
@@ -60,6 +60,19 @@ class LabelRules(msgspec.Struct, frozen=True, kw_only=True):
     implied: Mapping[str, Confidentiality] = US_IMPLIED
     sud_without_known_source_is_part2: bool = False
     unknown_source_is_sensitive: bool = False
+
+
+def read_lists(texts: Mapping[str, bytes]) -> tuple[CodeIndex, TermIndex]:
+    """Compile the files of `profiles/codelists`, text by file name: `terms*.json` are term lists, all others code lists.
+
+    Raises ProfileError for a list that is not sound. Files are taken in the order of their names.
+    """
+    names = sorted(texts)
+    terms = [name for name in names if name.startswith("terms")]
+    return (
+        CodeIndex(parse_code_list(texts[name], name) for name in names if name not in terms),
+        TermIndex(parse_term_list(texts[name], name) for name in terms),
+    )
 
 
 def label_rules(

@@ -45,6 +45,7 @@ PURE_IMPORTS = frozenset(
         "gateway",
         "hashlib",
         "hmac",
+        "html",
         "itertools",
         "json",
         "math",

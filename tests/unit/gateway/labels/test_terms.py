@@ -1,0 +1,116 @@
+"""Term rules: what texts say (leaks.md L006)."""
+
+import json
+
+import pytest
+
+from gateway.errors import ProfileError
+from gateway.fhir.view import TextAt
+from gateway.labels.terms import TermIndex, parse_term_list
+
+
+def said(rules, *texts):
+    """(pointer, code) of what the shipped terms find in texts."""
+    found = rules.terms.find([TextAt(f"/note/{number}/text", text) for number, text in enumerate(texts)])
+    return {(at, hit.code) for at, hit in found}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "methadone",
+        "Methadone 40 mg daily",
+        "METHADONE.",
+        "(methadone)",
+        "started on methadone/counselling",
+        "Opioid Use Disorder",
+        "opioid-use disorder",
+        "opioid\nuse   disorder",
+        "opioid\u00a0use disorder",
+        "metha\u00addone",
+        "<div xmlns='http://www.w3.org/1999/xhtml'><p>on <b>metha</b>done</p></div>",
+        "<div>opioid <i>use</i> disorder</div>",
+        "<div><td>opioid use</td>\n<td>disorder</td></div>",
+        "<div>&#109;ethadone</div>",
+        "heroin&nbsp;overdose",
+        "ｍｅｔｈａｄｏｎｅ",  # noqa: RUF001  full-width letters are the point
+    ],
+)
+def test_a_term_is_found_however_it_is_written(text, rules):
+    """Case, punctuation, markup, entities, invisible and compatibility characters are set aside."""
+    assert {("/note/0/text", "OPIOIDUD")} == said(rules, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hives",
+        "hearing aids",
+        "Avoid alcoholic drinks",
+        "methadonelike",
+        "heroine of the story",
+        "BMI < 25 and BP > 100",
+        "",
+    ],
+)
+def test_other_words_are_not_terms(text, rules):
+    """Whole words only; no stems of common words."""
+    assert set() == said(rules, text)
+
+
+def test_a_less_than_sign_hides_nothing(rules):
+    """What stands between `<` and `>` of prose is prose, also over two texts."""
+    assert {("/note/0/text", "OPIOIDUD")} == said(rules, "BMI < 25, heroin use, BP > 100")
+    assert {("/note/1/text", "OPIOIDUD")} == said(rules, "BMI < 25", "heroin", "BP > 100")
+
+
+def test_a_phrase_does_not_run_over_two_texts(rules):
+    """Two displays beside each other say two things."""
+    assert set() == said(rules, "opioid use", "disorder")
+
+
+def test_a_negation_counts(rules):
+    """That it was asked about can itself be telling."""
+    assert {("/note/0/text", "SDV")} == said(rules, "Denies domestic violence")
+
+
+def test_what_a_term_says_is_told_with_the_list_and_the_term(rules):
+    """So that "why was this withheld" has an answer."""
+    (found,) = rules.terms.find([TextAt("/note/0/text", "HIV test offered")])
+    assert "terms 2026-11: hiv" == found[1].source
+
+
+def test_every_shipped_term_finds_itself(rules, terms):
+    """No term is lost in the screen or in the way texts are read."""
+    for group in terms.groups:
+        for term in group.terms:
+            codes = {code for _, code in said(rules, f"x {term.upper()}, y")}
+            assert set(group.sensitivities) <= codes, term
+
+
+def test_no_terms_find_nothing():
+    """Texts switched off."""
+    assert [] == TermIndex().find([TextAt("/a", "heroin")])
+
+
+def term_list(**changes):
+    """A term list's JSON with one group, changed."""
+    group = {"sensitivities": ["SUD"], "terms": ["heroin"]} | changes
+    head = dict.fromkeys(("title", "source", "version", "licence", "note"), "x")
+    return json.dumps({"name": "x", **head, "groups": [group]})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        term_list(sensitivities=["XX"]),
+        term_list(terms=["Heroin"]),
+        term_list(terms=["opioid-use"]),
+        term_list(terms=[""]),
+    ],
+)
+def test_a_term_list_that_is_not_sound_is_refused(text):
+    """A term that could never be found in a text is an error, not a rule."""
+    with pytest.raises(ProfileError, match=r"term list `x\.json`"):
+        parse_term_list(text, "x.json")
