@@ -63,7 +63,7 @@ class LabelRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_lists(texts: Mapping[str, bytes]) -> tuple[CodeIndex, TermIndex]:
-    """Compile the files of `profiles/codelists`, text by file name: `terms*.json` are term lists, all others code lists.
+    """Compile the files of `profiles/codelists`, text by name: `terms*.json` are term lists, others code lists.
 
     Raises ProfileError for a list that is not sound. Files are taken in the order of their names.
     """
