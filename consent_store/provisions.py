@@ -136,8 +136,8 @@ def _assemble(rules: list[Provision], parents: list[int]) -> tuple[Provision, ..
 
 def _nested(frame: _Frame, shape: Shape, notes: Notes) -> Iterator[tuple[str, Tree]]:
     yield from objects(frame.tree, "provision", frame.at, notes)
-    if "provision" in frame.tree and frame.tree["provision"] is None:
-        note(notes, path(frame.at, "provision"), "not a list")
+    if frame.tree.get("provision", [...]) in (None, []):
+        note(notes, path(frame.at, "provision"), "empty")
     for name, value in frame.tree.items():
         if name not in shape.names and _may_hold_provisions(value):
             note(notes, frame.at, "an unknown element that may hold provisions")

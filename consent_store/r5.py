@@ -12,13 +12,13 @@ from consent_store import outline
 from consent_store.elements import (
     Notes,
     Tree,
+    as_object,
     concepts,
     date,
     elements,
     inspect,
     note,
     objects,
-    path,
     period,
     reference,
     references,
@@ -85,17 +85,20 @@ def _decision(tree: Tree, notes: Notes) -> Effect | None:
 
 
 def _policies(tree: Tree, notes: Notes) -> tuple[str, ...]:
-    """Give of each policyBasis its url, else what its reference says: either names the policy."""
-    found: list[str] = []
-    for place, item in objects(tree, "policyBasis", "", notes):
-        inspect(item, _POLICY_BASIS, place, notes)
-        if "modifierExtension" in item:
-            note(notes, path(place, "modifierExtension"), "not understood")
-        url = text(item, "url", place, notes)
-        if "reference" in item:
-            url = url or reference(item["reference"], path(place, "reference"), notes, named=False).reference
-        found.extend([url] if url else [])
-    return tuple(found)
+    """Give the url of policyBasis, else what its reference says: either names the policy."""
+    if "policyBasis" not in tree:
+        return ()
+    basis = as_object(tree["policyBasis"], "policyBasis", notes)
+    if basis is None:
+        return ()
+    inspect(basis, _POLICY_BASIS, "policyBasis", notes)
+    if "modifierExtension" in basis:
+        note(notes, "policyBasis.modifierExtension", "not understood")
+    name = text(basis, "url", "policyBasis", notes)
+    if "reference" in basis:
+        named = reference(basis["reference"], "policyBasis.reference", notes, named=False).reference
+        name = name or named
+    return (name,) if name else ()
 
 
 def _attached(tree: Tree, notes: Notes) -> bool:
