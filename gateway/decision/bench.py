@@ -6,28 +6,32 @@ Rules of this file
 3. Specialised work (rules in force, each subject's consents) is done once per document.
 """
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeVar
 
 import msgspec
 
 from consent_store.model import Coding, PatientKey
 from gateway.decision.combine import Ruling, rule_on
 from gateway.decision.conditions import Case
-from gateway.decision.consents import ConsentProgram, Relations, Target, compile_consents, specialise
+from gateway.decision.consents.answer import ConsentAnswer, Target
+from gateway.decision.consents.compile import compile_consents
+from gateway.decision.consents.program import ConsentProgram
+from gateway.decision.consents.relations import Relations
+from gateway.decision.consents.specialise import specialise
 from gateway.decision.facts import Facts
-from gateway.decision.model import Cause, Edit, SubjectFacts, Verdict
+from gateway.decision.model import Answer, Cause, Edit, SubjectFacts, Verdict
 from gateway.decision.parts import mask, part_rule, uniform_edits
 from gateway.decision.rules import in_force
 from gateway.decision.sources import Sources
 from gateway.fhir.dates import authors, clinical_period
 from gateway.fhir.elements import Elements
 from gateway.fhir.patients import PatientsNamed, patients_named
-from gateway.fhir.references import Resolver
+from gateway.fhir.resolver import Resolver
 from gateway.fhir.view import ResourceView
-from gateway.labels.assign import LabelRules, assign
-from gateway.labels.model import Labels
+from gateway.labels.assign import assign
+from gateway.labels.model import Kind, Labels
+from gateway.labels.rules import LabelRules
 from gateway.policy.model import Policy
 
 
@@ -74,31 +78,31 @@ UNKNOWN_PATIENT: Final = Cause(
     say="Whom the record is about could not be established.",
     reason="identity",
 )
-_NO_SUBJECT_OF_ITS_OWN: Final = "/contained/"
+_T = TypeVar("_T")
+_NO_CONSENTS: Final = ConsentAnswer(Answer.NOT_APPLICABLE)
+_CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
 
 
 class Bench:
     """Rules on resources one by one, for one document and its facts."""
 
-    def __init__(self, facts: Facts, tools: Tools, resolver: Resolver, sources: Sources) -> None:
-        self.facts, self.tools, self.resolver, self.sources = facts, tools, resolver, sources
+    def __init__(self, facts: Facts, tools: Tools, resolver: Resolver, relations: Relations) -> None:
+        self.facts, self.tools, self.resolver, self.relations = facts, tools, resolver, relations
+        self.sources = Sources(facts, tools.label_rules, resolver)
+        self.people = {i: s.key for s in facts.subjects.values() for i in s.identifiers}
         self.policy: Policy = facts.policy
         self.rules = in_force(facts.policy, facts.directory, facts.exchange)
         self._programs: dict[PatientKey, ConsentProgram] = {}
 
-    @cached_property
-    def relations(self) -> Relations:
-        """Who is who, as the context shows it."""
-        return self.sources.relations
-
-    def opinion(self, view: ResourceView, parents: tuple[PatientKey, ...] | None = None) -> Opinion:
-        """Give the opinion on one resource; `parents` are the patients of the resource that contains it."""
-        named = self._named(view, parents)
+    def opinion(self, view: ResourceView, container: "Opinion | None" = None) -> Opinion:
+        """Give the opinion on one resource; `container` is that on the resource it is contained in."""
+        named = self._named(view, container.subjects if container else None)
         labels = assign(view, self.sources.label_context(view), self.tools.label_rules)
         subjects = [self.facts.subjects.get(key) for key in named.keys]
         known = not named.unknown and all(subject is not None for subject in subjects)
         patient_bearing = bool(named.keys) or named.unknown
-        rule_all = _Rulings(self, view, [s for s in subjects if s is not None] if patient_bearing else [None], known)
+        whose = [s for s in subjects if s is not None] if patient_bearing else [None]
+        rule_all = _Rulings(self, view, container.view if container else None, whose, known)
         ruling = rule_all(labels)
         opinion = Opinion(
             view=view,
@@ -116,9 +120,11 @@ class Bench:
         return opinion
 
     def _named(self, view: ResourceView, parents: tuple[PatientKey, ...] | None) -> PatientsNamed:
-        named = patients_named(view, self.resolver, self.tools.elements)
+        named = patients_named(
+            view, self.resolver, self.tools.elements, source=self.facts.source, identifiers=self.people
+        )
         if parents is None:
-            unowned = not named.keys and view.type not in self.policy.no_patient_types and not _is_container(view)
+            unowned = not named.keys and view.type not in self.policy.no_patient_types | _CONTAINERS
             return msgspec.structs.replace(named, unknown=named.unknown or unowned)
         return PatientsNamed(tuple(dict.fromkeys((*parents, *named.keys))), named.unknown)
 
@@ -152,8 +158,16 @@ class Bench:
 class _Rulings:
     """The rulings of all patients a resource names, united: one deny is enough, obligations add up."""
 
-    def __init__(self, bench: Bench, view: ResourceView, subjects: list[SubjectFacts | None], known: bool) -> None:  # noqa: FBT001
-        self.bench, self.view, self.subjects, self.known = bench, view, subjects, known
+    def __init__(
+        self,
+        bench: Bench,
+        view: ResourceView,
+        container: ResourceView | None,
+        subjects: list[SubjectFacts] | list[None],
+        known: bool,  # noqa: FBT001  whether everyone it names is known
+    ) -> None:
+        self.bench, self.view, self.container = bench, view, container
+        self.subjects, self.known = subjects, known
 
     def __call__(self, labels: Labels) -> Ruling:
         if not self.known:
@@ -178,9 +192,8 @@ class _Rulings:
             labels=labels,
             period=clinical_period(self.view),
             authors=authors(self.view),
-            resolver=bench.resolver,
+            container=self.container,
         )
-        program = bench.program(subject) if subject is not None else NO_CONSENTS
         case = Case(
             policy=bench.policy,
             directory=bench.facts.directory,
@@ -188,6 +201,18 @@ class _Rulings:
             relations=bench.relations,
             subject=subject,
             target=target,
-            consents=program.decide(target),
+            consents=_NO_CONSENTS if subject is None else bench.program(subject).decide(target),
         )
         return rule_on(case, bench.rules, self.view.type, labels)
+
+
+def _united(parts: Iterable[tuple[_T, ...]]) -> tuple[_T, ...]:
+    return tuple(dict.fromkeys(one for part in parts for one in part))
+
+
+def _codings(labels: Labels) -> tuple[Coding, ...]:
+    """Give the codes the decision used, received and assigned, the level first."""
+    level = [label for label in labels.labels if label.kind is Kind.CONFIDENTIALITY]
+    top = [Coding(label.system, label.code) for label in level if label.code == labels.confidentiality.name]
+    others = [Coding(label.system, label.code) for label in labels.labels if label.kind is not Kind.CONFIDENTIALITY]
+    return tuple(dict.fromkeys([*top, *others]))

@@ -13,7 +13,9 @@ from typing import Final
 import msgspec
 
 from consent_store.dates import FhirDate
-from gateway.decision.consents import ConsentAnswer, Relations, Target, part2_compliant
+from gateway.decision.consents.answer import ConsentAnswer, Target
+from gateway.decision.consents.part2 import part2_compliant
+from gateway.decision.consents.relations import Relations
 from gateway.decision.model import Answer, Exchange, SubjectFacts
 from gateway.directory.lookups import agreements_between, related
 from gateway.directory.model import Directory
@@ -41,8 +43,10 @@ def hold(condition: Condition, case: Case) -> Truth:
 
 
 def why_not_part2(case: Case) -> tuple[str, ...]:
-    """Name what each permitting consent lacks to meet 42 CFR 2.31, in words; empty where one meets it or none permits."""
+    """Name what each permitting consent lacks to meet 42 CFR 2.31; empty where one meets it or none permits."""
     lacks: list[str] = []
+    if case.subject is None:
+        return ()
     for permit in case.consents.permitting:
         met, missing = part2_compliant(permit, case.exchange, case.subject, case.target, case.relations)
         if met:
@@ -131,7 +135,7 @@ def _adult_only(case: Case) -> Truth:
 
 
 def adult(birth: FhirDate, at: datetime, zone: tzinfo | None) -> Truth:
-    """Say whether who was born on `birth` is 18 at `at`; None where a partial date or a missing zone leaves it open (L093)."""
+    """Say whether who was born on `birth` is 18 at `at`; None where a partial date or no zone leaves it open (L093)."""
     first, last = birth.first(zone, wide=True), birth.after(zone, wide=True)
     if _eighteen_years_after(last - timedelta(microseconds=1)) <= at:
         return True

@@ -14,6 +14,7 @@ from consent_store.model import PatientKey
 from consent_store.store import Revision, Subject
 from gateway.decision.model import Exchange, SubjectFacts
 from gateway.directory.model import Directory
+from gateway.fhir.references import Base
 from gateway.fhir.view import ResourceView
 from gateway.policy.model import Policy
 
@@ -28,5 +29,5 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     context: tuple[ResourceView, ...] = ()
     revisions: Mapping[Subject, Revision] = {}
     stated_resources: Mapping[str, Mapping[str, bool]] = {}  # facts stated of single resources, by "Type/id" or pointer
-    own_bases: frozenset[str] = frozenset()  # base URLs whose absolute references are ours
+    own: frozenset[Base] = frozenset()  # bases whose absolute references are ours
     source: str = ""  # the PatientKey source of this document's patients

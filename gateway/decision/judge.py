@@ -13,20 +13,32 @@ from typing import Final
 import msgspec
 
 from gateway.decision.bench import Bench, Opinion, Tools
+from gateway.decision.consents.relations import Relations
 from gateway.decision.facts import Facts
 from gateway.decision.model import Cause, Decision, Edit, Op, Verdict
 from gateway.decision.outbound import labels_out, meta_edits
 from gateway.decision.parts import prefixed
 from gateway.decision.residue import POINTS_AT_WITHHELD, Fate, reference_residue
-from gateway.decision.sources import Sources
+from gateway.decision.sources import type_named
 from gateway.fhir.bundle import Document
-from gateway.fhir.references import Kind, Resolver
-from gateway.fhir.view import ReferenceAt, ResourceView
+from gateway.fhir.references import Local, Logical
+from gateway.fhir.resolver import Resolver
+from gateway.fhir.view import ReferenceAt, ResourceView, every_view
 
 _CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
 # People and places a logical reference may name without telling of a record (R4 reference targets).
 _NAMES_NO_RECORD: Final = frozenset(
-    {"Patient", "RelatedPerson", "CareTeam", "Device", "Group", "Practitioner", "PractitionerRole", "Organization", "Location"}
+    {
+        "Patient",
+        "RelatedPerson",
+        "CareTeam",
+        "Device",
+        "Group",
+        "Practitioner",
+        "PractitionerRole",
+        "Organization",
+        "Location",
+    }
 )
 
 
@@ -72,6 +84,21 @@ EMPTIED: Final = Cause(
 )
 
 
+def in_context(document: Document, context: tuple[ResourceView, ...]) -> Document:
+    """Give the document with its context beside it, as references read it: context at `/context/n`, without what the
+    document holds itself."""
+    held = {(view.type, view.id) for top in document.views for view in every_view(top) if view.id}
+    beside = (view for view in context if (view.type, view.id) not in held)
+    return Document(
+        (*document.views, *(_moved(view, f"/context/{n}") for n, view in enumerate(beside))), document.bundle
+    )
+
+
+def _moved(view: ResourceView, at: str) -> ResourceView:
+    inner = tuple(_moved(one, at + one.at.removeprefix(view.at)) for one in view.inner)
+    return msgspec.structs.replace(view, at=at, inner=inner)
+
+
 def judge(document: Document, facts: Facts, tools: Tools) -> Judgement:
     """Decide every resource of `document`, contained and nested ones included. Pure; see the module for the order."""
     return _Judge(document, facts, tools).judgement()
@@ -80,25 +107,25 @@ def judge(document: Document, facts: Facts, tools: Tools) -> Judgement:
 class _Judge:
     def __init__(self, document: Document, facts: Facts, tools: Tools) -> None:
         self.document, self.facts = document, facts
-        self.resolver = Resolver.over(document.views, document.bundle, facts.context, own_bases=facts.own_bases)
-        sources = Sources(facts, tools.elements, self.resolver, (*document.views, *facts.context))
-        self.bench = Bench(facts, tools, self.resolver, sources)
+        whole = in_context(document, facts.context)
+        self.resolver = Resolver(whole, facts.own)
+        everything = [inner for view in whole.views for inner in every_view(view)]
+        relations = Relations.of(everything, facts.directory, own=facts.own, kinds=facts.policy.kinds)
+        self.bench = Bench(facts, tools, self.resolver, relations)
         self.opinions: dict[int, Opinion] = {}
-        self.parents: dict[int, ResourceView] = {}
-        for view in (*document.views, *facts.context):
+        for view in whole.views:
             self._open(view, None)
 
-    def _open(self, view: ResourceView, parent: Opinion | None) -> None:
-        opinion = self.bench.opinion(view, None if parent is None or parent.view.type in _CONTAINERS else parent.subjects)
+    def _open(self, view: ResourceView, container: Opinion | None) -> None:
+        opinion = self.bench.opinion(view, container)
         self.opinions[id(view)] = opinion
         for inner in view.inner:
-            self.parents[id(inner)] = view
-            self._open(inner, opinion)
+            self._open(inner, None if view.type in _CONTAINERS else opinion)
 
     def judgement(self) -> Judgement:
         changed = True
         while changed:
-            changed = any([self._spread(view) for view in self._all(self.document.views)])
+            changed = sum(self._spread(view) for view in self._all(self.document.views)) > 0
             changed = self._drop_unreached() or changed
         decisions = tuple(self._decision(view) for view in self._all(self.document.views))
         bearing = frozenset(o.view.at for o in map(self._opinion, self._all(self.document.views)) if o.patient_bearing)
@@ -110,8 +137,7 @@ class _Judge:
 
     def _all(self, views: tuple[ResourceView, ...]) -> Iterator[ResourceView]:
         for view in views:
-            yield view
-            yield from self._all(view.inner)
+            yield from every_view(view)
 
     # Residue -------------------------------------------------------------------------------------------------------
     def _spread(self, view: ResourceView) -> bool:
@@ -155,15 +181,15 @@ class _Judge:
 
     def _fate(self, view: ResourceView, found: ReferenceAt) -> Fate:
         """Say what becomes of one reference of a released resource."""
-        target = self.resolver.resolve(found, view)
-        if target.view is not None:
-            opinion = self.opinions.get(id(target.view))
-            if opinion is None or opinion.released:
+        resolved = self.resolver.resolve(view, found)
+        if resolved.views:
+            opinions = [self.opinions[id(target)] for target in resolved.views]
+            if all(opinion.released for opinion in opinions):
                 return Fate.KEEP
-            return Fate.UNNAMED if target.type == "Patient" else Fate.CUT
-        if target.kind is Kind.LOCAL:
-            return self._fate_of_unseen(target.type)
-        if target.kind is Kind.LOGICAL:
+            return Fate.UNNAMED if type_named(resolved) == "Patient" else Fate.CUT
+        if isinstance(resolved.target, Local):
+            return self._fate_of_unseen(resolved.target.type)
+        if isinstance(resolved.target, Logical):
             return self._fate_of_logical(view, found)
         return Fate.UNKNOWN
 
@@ -176,8 +202,8 @@ class _Judge:
 
     def _fate_of_logical(self, view: ResourceView, found: ReferenceAt) -> Fate:
         never = _NAMES_NO_RECORD | self.facts.policy.no_patient_types
-        targets = {found.type} if found.type else set(self.bench.tools.elements.reference_targets(view.type, found.at))
-        return Fate.KEEP if targets & never else Fate.UNKNOWN
+        targets = {found.type} if found.type else self.bench.tools.elements.reference_targets(view.type, found.at)
+        return Fate.KEEP if targets is not None and targets & never else Fate.UNKNOWN
 
     def _drop_unreached(self) -> bool:
         """Withhold what a search included for the sake of withheld matches only."""
@@ -185,7 +211,9 @@ class _Judge:
         if bundle is None:
             return False
         included = {id(entry.view): entry.view for entry in bundle.entries if entry.mode == "include" and entry.view}
-        reached = {id(view) for view in self.document.views if id(view) not in included and self._opinion(view).released}
+        reached = {
+            id(view) for view in self.document.views if id(view) not in included and self._opinion(view).released
+        }
         grown = True
         while grown:
             grown = False
@@ -201,15 +229,15 @@ class _Judge:
     def _linked(self, view: ResourceView, reached: set[int]) -> bool:
         points = any(id(target) in reached for target in self._targets(view))
         return points or any(
-            any(target is view for target in self._targets(other)) for other in self.document.views if id(other) in reached
+            any(target is view for target in self._targets(other))
+            for other in self.document.views
+            if id(other) in reached
         )
 
     def _targets(self, view: ResourceView) -> Iterator[ResourceView]:
         for inner in (view, *self._all(view.inner)):
             for found in inner.references:
-                target = self.resolver.resolve(found, inner).view
-                if target is not None:
-                    yield target
+                yield from self.resolver.resolve(inner, found).views
 
     # The answer ----------------------------------------------------------------------------------------------------
     def _decision(self, view: ResourceView) -> Decision:
@@ -239,7 +267,7 @@ class _Judge:
         return bool(policy.kinds_of(self.facts.exchange.recipient.type) & policy.parts.whole_for)
 
     def _whole_edits(self, view: ResourceView) -> tuple[Edit, ...]:
-        """Give a resource's edits with those of the resources inside it, whose paths are prefixed by where they stand."""
+        """Give a resource's edits with those of the resources inside it, whose paths are prefixed by they stand."""
         opinion = self._opinion(view)
         edits = list(opinion.edits)
         for inner in view.inner:

@@ -1,4 +1,4 @@
-"""The words of a decision: the exchange that is asked about, what is known of a subject, and the answer with its causes.
+"""The words of a decision: the exchange asked about, what is known of a subject, and the answer with its causes.
 
 Rules of this file
 1. Four effects inside, two at the door: what could not be told never becomes a permit.

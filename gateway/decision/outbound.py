@@ -47,7 +47,9 @@ def meta_edits(view: ResourceView, out: tuple[Coding, ...], ruling: Ruling, whol
     notice = PART2_NOTICE in ruling.obligations
     if not has_meta and (security or notice):
         fresh: dict[str, Any] = {"extension": [_notice()]} if notice else {}
-        return (Edit(Op.INSERT, "/meta", msgspec.json.encode({**fresh, **({"security": security} if security else {})})),)
+        return (
+            Edit(Op.INSERT, "/meta", msgspec.json.encode({**fresh, **({"security": security} if security else {})})),
+        )
     if not isinstance(meta, dict):
         return ()
     if out != view.security:

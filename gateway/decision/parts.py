@@ -3,7 +3,7 @@
 Rules of this file
 1. Only the elements a profile lists may go alone, member by member (`Parts`). A label that speaks of the whole record,
    or of any other element, is never escaped by cutting.
-2. What every copy of the type loses for the caller class goes whether or not anything was removed (leaks.md L033, L037).
+2. What every copy of the type loses for the caller class goes whether or not anything was removed (L033, L037).
 3. Callers of the types in `whole_for` get a record whole or not at all.
 """
 
@@ -22,7 +22,7 @@ from gateway.policy.model import PartRule, Policy
 
 
 class Masking(msgspec.Struct, frozen=True):
-    """A record that can go in part: the ruling on the rest, the labels of the rest, the edits and the denies behind them."""
+    """A record that can go in part: the ruling on the rest and its labels, the edits and the denies behind them."""
 
     ruling: Ruling
     labels: Labels
@@ -81,9 +81,9 @@ def _split(labels: Labels, rule: PartRule) -> tuple[dict[str, list[Label]], list
     rest: list[Label] = []
     for label in labels.labels:
         steps = label.at.split("/")
-        if len(steps) > 2 and steps[1] in rule.remove and steps[2].isdigit():  # noqa: PLR2004  /list/index/…
+        if len(steps) > 2 and steps[1] in rule.remove and steps[2].isdigit():
             by_member.setdefault(f"/{steps[1]}/{steps[2]}", []).append(label)
-        elif len(steps) < 2 or steps[1] not in rule.always:  # noqa: PLR2004  what always goes speaks of nothing
+        elif len(steps) < 2 or steps[1] not in rule.always:
             rest.append(label)
     return by_member, rest
 

@@ -28,7 +28,9 @@ _SUMMARIES: Final[Mapping[str, tuple[str, ...]]] = {
     "ClinicalImpression": ("description", "summary", "note"),
     "Composition": ("title",),
 }
-_ABSENT: Final = b'{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}'
+_ABSENT: Final = (
+    b'{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}'
+)
 
 
 class Fate(Enum):

@@ -15,7 +15,7 @@ from gateway.policy.model import CategoryMatch, PartyMatch, Policy, Rule
 
 
 def in_force(policy: Policy, directory: Directory, exchange: Exchange) -> tuple[Rule, ...]:
-    """Give the rules of `policy` that speak of this discloser, recipient, purpose and their agreements, in its order."""
+    """Give the rules of `policy` that speak of these parties, purpose and agreements, in its order."""
     return tuple(rule for rule in policy.rules if _speaks(rule, policy, directory, exchange))
 
 

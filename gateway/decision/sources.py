@@ -9,18 +9,19 @@ Rules of this file
 """
 
 from collections.abc import Iterator
-from functools import cached_property
 
 from consent_store.model import Identifier
-from gateway.decision.consents import Relations
 from gateway.decision.facts import Facts
 from gateway.directory.lookups import by_identifier, by_reference
 from gateway.directory.model import Participant
 from gateway.fhir.dates import source_references
-from gateway.fhir.elements import Elements
-from gateway.fhir.references import Kind, Resolver
+from gateway.fhir.references import Foreign, Local, Logical
+from gateway.fhir.resolver import Resolved, Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
-from gateway.labels.assign import LabelContext, SourceKind, SourceOf
+from gateway.labels.assign import assign
+from gateway.labels.context import LabelContext, Source, SourceKind
+from gateway.labels.model import Basis, Label
+from gateway.labels.rules import LabelRules
 
 _BY_WHAT_THEY_ARE = frozenset({"Medication", "Substance"})
 
@@ -28,76 +29,84 @@ _BY_WHAT_THEY_ARE = frozenset({"Medication", "Substance"})
 class Sources:
     """Finds sources and referenced substances within one document and its context."""
 
-    def __init__(self, facts: Facts, elements: Elements, resolver: Resolver, views: tuple[ResourceView, ...]) -> None:
-        self.facts, self.elements, self.resolver, self.views = facts, elements, resolver, views
-
-    @cached_property
-    def relations(self) -> Relations:
-        """Who is who, as document and context show it."""
-        return Relations.of(self.views, self.facts.directory)
+    def __init__(self, facts: Facts, rules: LabelRules, resolver: Resolver) -> None:
+        self.facts, self.rules, self.resolver = facts, rules, resolver
 
     def label_context(self, view: ResourceView) -> LabelContext:
         """Give the context in which one resource is labelled."""
-        return LabelContext(sources=tuple(self._sources(view)), referred=tuple(self._substances(view)))
+        return LabelContext(tuple(self._sources(view)), tuple(self._substances(view)))
 
-    def _sources(self, view: ResourceView) -> Iterator[SourceOf]:
-        discloser = self.facts.exchange.discloser
-        if discloser.part2_program and view.type not in self.facts.policy.no_patient_types:
-            yield SourceOf("", SourceKind.PART2, discloser.id)
+    def _sources(self, view: ResourceView) -> Iterator[Source]:
+        discloser, policy = self.facts.exchange.discloser, self.facts.policy
+        if view.type in policy.no_patient_types:
+            return
+        if discloser.part2_program:
+            yield Source("", SourceKind.PART2, discloser.id)
         named = False
-        for holder in (view, *self._encounter(view)):
+        for holder in (view, *self._encounters(view)):
             for found in source_references(holder):
-                kind, participant = self._kind(found, holder)
+                kind, participant = self._kind(holder, found)
                 if kind is not None:
                     named = True
-                    yield SourceOf("" if holder is not view else found.at, kind, participant)
-        provider = "health_care_provider" in self.facts.policy.kinds_of(discloser.type)
+                    yield Source(found.at if holder is view else "", kind, participant)
+        provider = "health_care_provider" in policy.kinds_of(discloser.type)
         if not named and provider and not discloser.part2_program:
-            yield SourceOf("", SourceKind.NOT_PART2, discloser.id)
+            yield Source("", SourceKind.NOT_PART2, discloser.id)
 
-    def _encounter(self, view: ResourceView) -> Iterator[ResourceView]:
+    def _encounters(self, view: ResourceView) -> Iterator[ResourceView]:
         for found in view.references:
-            if found.at in ("/encounter", "/context", "/item/0/encounter/0"):
-                target = self.resolver.resolve(found, view).view
-                if target is not None and target.type == "Encounter":
-                    yield target
+            yield from (target for target in self.resolver.resolve(view, found).views if target.type == "Encounter")
 
-    def _kind(self, found: ReferenceAt, view: ResourceView) -> tuple[SourceKind | None, str]:
+    def _kind(self, view: ResourceView, found: ReferenceAt) -> tuple[SourceKind | None, str]:
         """Say what the source behind one reference is; None where it names no organisation (a person, a device)."""
-        target = self.resolver.resolve(found, view)
-        participant = self._registered(found, target.view)
-        if participant is not None:
-            return (SourceKind.PART2 if participant.part2_program else SourceKind.NOT_PART2), participant.id
-        if target.view is not None and target.view.type == "PractitionerRole":
-            return self._organisation_of(target.view)
-        if target.type == "Organization" or found.type == "Organization":
-            return (SourceKind.UNREGISTERED if target.view is not None else SourceKind.UNRESOLVED), ""
-        if target.kind is Kind.LOGICAL and found.identifier is not None and found.type is None:
+        resolved = self.resolver.resolve(view, found)
+        registered = list(self._registered(found, resolved))
+        if registered:
+            program = next((party for party in registered if party.part2_program), None)
+            return (SourceKind.PART2 if program else SourceKind.NOT_PART2), (program or registered[0]).id
+        for target in resolved.views:
+            if target.type == "PractitionerRole":
+                return self._organisation_of(target)
+            if target.type == "Organization":
+                return SourceKind.UNREGISTERED, ""
+        if "Organization" in (type_named(resolved), found.type):
+            return SourceKind.UNKNOWN, ""
+        if isinstance(resolved.target, Logical) and found.identifier is not None and found.type is None:
             return SourceKind.UNREGISTERED, ""
         return None, ""
 
     def _organisation_of(self, role: ResourceView) -> tuple[SourceKind | None, str]:
         for found in role.references:
             if found.at == "/organization":
-                return self._kind(found, role)
+                return self._kind(role, found)
         return None, ""
 
-    def _registered(self, found: ReferenceAt, target: ResourceView | None) -> Participant | None:
+    def _registered(self, found: ReferenceAt, resolved: Resolved) -> Iterator[Participant]:
         directory = self.facts.directory
-        resolved = self.resolver.local_form(found)
-        participant = by_reference(directory, resolved) if resolved else None
         identifiers = [found.identifier] if found.identifier else []
-        if target is not None:
-            identifiers += identifiers_of(target)
-        for identifier in identifiers:
-            participant = participant or by_identifier(directory, identifier)
-        return participant
+        for view in resolved.views:
+            identifiers += identifiers_of(view)
+        parties = [by_identifier(directory, identifier) for identifier in identifiers]
+        if isinstance(resolved.target, Local):
+            parties.append(by_reference(directory, resolved.target.text))
+        elif isinstance(resolved.target, Foreign) and found.reference:
+            parties.append(by_reference(directory, found.reference))
+        yield from (party for party in parties if party is not None)
 
-    def _substances(self, view: ResourceView) -> Iterator[tuple[str, ResourceView]]:
+    def _substances(self, view: ResourceView) -> Iterator[Label]:
         for found in view.references:
-            target = self.resolver.resolve(found, view).view
-            if target is not None and target.type in _BY_WHAT_THEY_ARE:
-                yield found.at, target
+            for target in self.resolver.resolve(view, found).views:
+                if target.type not in _BY_WHAT_THEY_ARE or target is view:
+                    continue
+                for label in assign(target, LabelContext(), self.rules).labels:
+                    if label.basis is not Basis.DEFAULT:
+                        yield Label(label.kind, label.system, label.code, Basis.CONTEXT, found.at, label.source)
+
+
+def type_named(resolved: Resolved) -> str | None:
+    """Give the resource type that a reference names or leads to, as far as it says one."""
+    kind: str | None = getattr(resolved.target, "type", None)
+    return kind or (resolved.views[0].type if resolved.views else None)
 
 
 def identifiers_of(view: ResourceView) -> list[Identifier]:

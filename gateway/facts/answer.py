@@ -1,4 +1,4 @@
-"""A decide question → its answer: what the proxy would do, without an upstream. Pure; the CLI and the control plane call it.
+"""A decide question → its answer: what the proxy would do, without an upstream. CLI and control plane call it. Pure.
 
 Rules of this file
 1. The same judge and the same release as the proxy's; nothing is decided here.
@@ -7,27 +7,26 @@ Rules of this file
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from consent_store.dates import FhirDate, parse_date
-from consent_store.model import Coding, Consent, Identifier, PatientKey, Unreadable
+from consent_store.model import Coding, Consent, PatientKey, Unreadable
 from consent_store.reading import read_consent
 from gateway.decision.bench import Tools
 from gateway.decision.facts import Facts
-from gateway.decision.judge import Judgement, judge
+from gateway.decision.judge import Judgement, in_context, judge
 from gateway.decision.model import Cause, Decision, Direction, Exchange, SubjectFacts, Verdict
-from gateway.decision.sources import identifiers_of
 from gateway.errors import QuestionError
+from gateway.facts.people import by_identifier, people, subject_facts
 from gateway.facts.question import Question, exchange_of, read_question
 from gateway.fhir.bundle import Document, read_document
 from gateway.fhir.patients import patients_named
-from gateway.fhir.references import Resolver
+from gateway.fhir.references import Local, Urn, parse
+from gateway.fhir.resolver import Resolver, bases_stated
 from gateway.fhir.strict import MalformedJson
 from gateway.fhir.terminology import purpose_is_a, purpose_of
-from gateway.fhir.view import ResourceView
 from gateway.policy.model import Policy
 from gateway.policy.reading import REASONS
 from gateway.release.compose import manifest_of, refused_whole, released_document
@@ -45,14 +44,16 @@ def answer(raw: bytes, shelf: Shelf) -> dict[str, Any]:
     question = read_question(raw)
     policy = shelf.policies.get(question.profile)
     if policy is None:
-        raise QuestionError(f"`profile`: no profile `{question.profile}`; there are {', '.join(sorted(shelf.policies))}")
+        there = ", ".join(sorted(shelf.policies))
+        raise QuestionError(f"`profile`: no profile `{question.profile}`; there are {there}")
     tools = shelf.tools[question.profile]
     exchange, directory = exchange_of(question, policy)
     document = document_of(bytes(question.resource), "resource")
     context = tuple(view for one in question.context for view in document_of(bytes(one), "context").views)
     consents = tuple(_consent(bytes(one)) for one in question.consents)
-    resolver = Resolver.over(document.views, document.bundle, context)
-    subjects = _subjects(question, (*document.views, *context), consents, resolver, tools)
+    own = bases_stated(document)
+    whole = in_context(document, context)
+    subjects = _subjects(question, whole, consents, Resolver(whole, own), tools)
     facts = Facts(
         exchange=exchange,
         policy=policy,
@@ -60,6 +61,7 @@ def answer(raw: bytes, shelf: Shelf) -> dict[str, Any]:
         subjects=subjects,
         context=context,
         stated_resources=question.facts.resources,
+        own=own,
     )
     judgement = judge(document, facts, tools)
     return _answer(question, policy, exchange, document, judgement)
@@ -76,7 +78,6 @@ def document_of(raw: bytes, where: str) -> Document:
     return document
 
 
-
 def _consent(raw: bytes) -> Consent | Unreadable:
     try:
         wrapper = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
@@ -89,57 +90,22 @@ def _consent(raw: bytes) -> Consent | Unreadable:
 
 
 def _subjects(
-    question: Question,
-    views: tuple[ResourceView, ...],
-    consents: tuple[Consent | Unreadable, ...],
-    resolver: Resolver,
-    tools: Tools,
+    question: Question, whole: Document, consents: tuple[Consent | Unreadable, ...], resolver: Resolver, tools: Tools
 ) -> dict[PatientKey, SubjectFacts]:
-    keys = dict.fromkeys(key for view in views for key in patients_named(view, resolver, tools.elements).keys)
-    stated = {resolver.patient_key(text): facts for text, facts in question.facts.subjects.items()}
-    patients = {resolver.patient_key(f"Patient/{v.id}"): v for v in _all(views) if v.type == "Patient" and v.id}
-    return {key: subject_facts(key, patients.get(key), consents, stated.get(key, {})) for key in keys}
+    known = people(whole, resolver, "")
+    named = (patients_named(v, resolver, tools.elements, identifiers=by_identifier(known)) for v in whole.views)
+    keys = dict.fromkeys([*known, *(key for one in named for key in one.keys)])
+    stated = {_stated_key(text): facts for text, facts in question.facts.subjects.items()}
+    return {key: subject_facts(key, known.get(key), consents, stated.get(key, {})) for key in keys}
 
 
-def _all(views: Iterable[ResourceView]) -> Iterable[ResourceView]:
-    for view in views:
-        yield view
-        yield from _all(view.inner)
-
-
-def subject_facts(
-    key: PatientKey,
-    patient: ResourceView | None,
-    consents: Iterable[Consent | Unreadable],
-    stated: Mapping[str, bool],
-) -> SubjectFacts:
-    """Give what is known of one subject from its Patient resource, if there is one, and the consents that are its own.
-
-    A Consent that names nobody readable counts against everyone asked about: it can only deny (law 2).
-    """
-    identifiers = frozenset(identifiers_of(patient)) if patient is not None else frozenset()
-    tree = patient.tree if patient is not None else {}
-    return SubjectFacts(
-        key=key,
-        identifiers=identifiers,
-        consents=tuple(c for c in consents if _is_of(c, key, identifiers)),
-        birth_date=_date(tree.get("birthDate")),
-        deceased=bool(tree.get("deceasedDateTime")) or tree.get("deceasedBoolean") is True,
-        stated=stated,
-    )
-
-
-def _is_of(consent: Consent | Unreadable, key: PatientKey, identifiers: frozenset[Identifier]) -> bool:
-    if not consent.patient.id and not consent.patient_identifiers:
-        return True
-    return consent.patient == key or not identifiers.isdisjoint(consent.patient_identifiers)
-
-
-def _date(text: object) -> FhirDate | None:
-    try:
-        return parse_date(text)
-    except ValueError:
-        return None
+def _stated_key(text: str) -> PatientKey:
+    target = parse(text, frozenset())
+    if isinstance(target, Local) and target.type == "Patient":
+        return PatientKey("", target.id)
+    if isinstance(target, Urn):
+        return PatientKey("", target.text)
+    raise QuestionError(f"`facts.subjects`: `{text}` is no reference to a Patient")
 
 
 # The answer ----------------------------------------------------------------------------------------------------------

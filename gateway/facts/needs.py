@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from gateway.fhir.dates import source_references
-from gateway.fhir.references import Kind, Resolver
+from gateway.fhir.references import Local
+from gateway.fhir.resolver import Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
 
 # Consents are policy input, read from the consent store; what people wrote about others' reading is never context.
@@ -26,7 +27,9 @@ class Needs(msgspec.Struct, frozen=True):
 
 def first_round(views: Iterable[ResourceView], resolver: Resolver) -> Needs:
     """Give what the document refers to and does not hold."""
-    return _missing(((found, inner) for view in views for inner in _with_inner(view) for found in inner.references), resolver)
+    return _missing(
+        ((found, inner) for view in views for inner in _with_inner(view) for found in inner.references), resolver
+    )
 
 
 def second_round(context: Iterable[ResourceView], resolver: Resolver) -> Needs:
@@ -48,8 +51,8 @@ def _with_inner(view: ResourceView) -> Iterable[ResourceView]:
 def _missing(found: Iterable[tuple[ReferenceAt, ResourceView]], resolver: Resolver) -> Needs:
     by_type: dict[str, set[str]] = {}
     for reference, view in found:
-        target = resolver.resolve(reference, view)
-        if target.kind is Kind.LOCAL and target.view is None and target.type and target.id:
-            if target.type not in _NEVER_CONTEXT:
-                by_type.setdefault(target.type, set()).add(target.id)
+        resolved = resolver.resolve(view, reference)
+        target = resolved.target
+        if isinstance(target, Local) and not resolved.views and target.type not in _NEVER_CONTEXT:
+            by_type.setdefault(target.type, set()).add(target.id)
     return Needs({name: frozenset(ids) for name, ids in by_type.items()})
