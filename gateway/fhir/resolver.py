@@ -69,6 +69,10 @@ class Resolver:
         """Say whether a resource of the document has no identity of its own, because it is contained."""
         return self._places[view.at].contained
 
+    def container(self, view: ResourceView) -> ResourceView:
+        """Give the resource that contains a contained one, else the resource itself."""
+        return self._places[view.at].container
+
     def _enter(self, views: Iterable[ResourceView], full_urls: dict[str, str]) -> None:
         scope: dict[Named, list[ResourceView]] = {}
         for view in views:
