@@ -37,13 +37,16 @@ class BadRequest(GatewayError):
 
 
 class NotSupported(GatewayError):
-    """The gateway does not do this: interaction, operation, parameter (400 for parameters, else 404/405/501)."""
+    """The gateway does not do this: interaction, operation, parameter (400 for parameters, else 404/405/501).
+
+    `allow` is the Allow header of a 405 (RFC 9110 section 15.5.6), "" otherwise."""
 
     status, issue, fault = 501, "not-supported", Fault.CLIENT
 
-    def __init__(self, message: str, status: int = 501) -> None:
+    def __init__(self, message: str, status: int = 501, allow: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.allow = allow
 
 
 class Unauthenticated(GatewayError):

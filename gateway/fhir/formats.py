@@ -1,0 +1,98 @@
+"""What a client may ask for and send: FHIR R4 JSON in UTF-8, and a form for _search. By form alone (leaks.md L057).
+
+Rules of this file
+1. Unknown media types, media type parameters and versions match nothing.
+2. `_format` speaks instead of Accept where it is given (R4 http.html 3.1.0.1.3); the answer is FHIR JSON either way.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gateway.errors import BadRequest, Unacceptable, UnsupportedMedia
+from gateway.fhir.query import Parameter
+
+FHIR_JSON: Final = "application/fhir+json"
+FORM: Final = "application/x-www-form-urlencoded"
+
+_JSON: Final = frozenset({FHIR_JSON, "application/json"})
+_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
+# A `+` that a client forgot to encode arrives as a space.
+_FORMATS: Final = _JSON | {"json", "application/fhir json"}
+_WEIGHT: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+_MEDIA: Final = re.compile(rf"(?:{_TOKEN.pattern}|\*)/(?:{_TOKEN.pattern}|\*)")
+_TOLD: Final = "answers are FHIR R4 JSON only"
+
+
+def take_formats(parameters: Sequence[Parameter]) -> tuple[str | None, tuple[Parameter, ...]]:
+    """Part `_format` and `_pretty` from the other parameters, and give the first's value.
+
+    `_pretty` is read and ignored: bytes stay bytes. Neither is ever forwarded. Raises BadRequest for either twice and
+    for a `_pretty` that is no boolean.
+    """
+    formats = [each.value for each in parameters if each.name == "_format"]
+    pretty = [each.value for each in parameters if each.name == "_pretty"]
+    if len(formats) > 1 or len(pretty) > 1:
+        raise BadRequest("the query has the same parameter twice")
+    if not set(pretty) <= {"true", "false"}:
+        raise BadRequest("the value of `_pretty` is not of a form the gateway reads")
+    rest = tuple(each for each in parameters if each.name not in {"_format", "_pretty"})
+    return (formats[0] if formats else None), rest
+
+
+def check_accept(accept: str | None, asked: str | None) -> None:
+    """Raise Unacceptable where the client does not take FHIR JSON (RFC 9110 section 12.5.1).
+
+    `accept` is the Accept header, several lines joined by commas, None where there is none; `asked` is `_format`.
+    """
+    if asked is not None:
+        if asked.lower() not in _FORMATS:
+            raise Unacceptable(_TOLD)
+        return
+    ranges = [one for one in (accept or "").split(",") if one.strip()]
+    if ranges and not _takes_json([found for found in map(_range, ranges) if found is not None]):
+        raise Unacceptable(_TOLD)
+
+
+def check_body(content_type: str | None, *, form: bool) -> None:
+    """Raise UnsupportedMedia for a body whose Content-Type is not FHIR JSON, or with `form` not a form, in UTF-8."""
+    media, parameters = _parts(content_type or "")
+    wanted = frozenset({FORM}) if form else _JSON
+    if media not in wanted or not _plain(parameters):
+        raise UnsupportedMedia(f"the body has to be {FORM if form else 'FHIR R4 JSON'} in UTF-8")
+
+
+def _takes_json(ranges: Sequence[tuple[str, float]]) -> bool:
+    """Say so by the most specific range that speaks of FHIR JSON; plain JSON, asked for by its name, is the same."""
+    named = [weight for media, weight in ranges if media == "application/json"]
+    for wanted in (FHIR_JSON, "application/*", "*/*"):
+        weights = [weight for media, weight in ranges if media == wanted]
+        if weights:
+            return max(weights + named) > 0
+    return bool(named) and max(named) > 0
+
+
+def _range(text: str) -> tuple[str, float] | None:
+    media, parameters = _parts(text)
+    weight = parameters.pop("q", "1")
+    if not _MEDIA.fullmatch(media) or not _WEIGHT.fullmatch(weight) or not _plain(parameters):
+        return None
+    return media, float(weight)
+
+
+def _plain(parameters: Mapping[str, str]) -> bool:
+    """Say whether media type parameters leave it at R4 in UTF-8 (R4 http.html 3.1.0.1.11: fhirVersion)."""
+    known = parameters.keys() <= {"charset", "fhirversion"}
+    return known and parameters.get("charset", "utf-8") == "utf-8" and parameters.get("fhirversion", "4.0") in _VERSIONS
+
+
+def _parts(text: str) -> tuple[str, dict[str, str]]:
+    """Give a media type and its parameters in lower case; one that is written wrongly or twice is named "?"."""
+    media, *rest = (part.strip().lower() for part in text.split(";"))
+    found: dict[str, str] = {}
+    for part in filter(None, rest):
+        name, _, value = part.partition("=")
+        plain = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+        found["?" if name in found or not _TOKEN.fullmatch(plain) else name] = plain
+    return media, found
