@@ -187,6 +187,8 @@ class _Judge:
             if all(opinion.released for opinion in opinions):
                 return Fate.KEEP
             return Fate.UNNAMED if type_named(resolved) == "Patient" else Fate.CUT
+        if self.bench.sources.registered(found, resolved):
+            return Fate.KEEP
         if isinstance(resolved.target, Local):
             return self._fate_of_unseen(resolved.target.type)
         if isinstance(resolved.target, Logical):

@@ -60,7 +60,7 @@ class Sources:
     def _kind(self, view: ResourceView, found: ReferenceAt) -> tuple[SourceKind | None, str]:
         """Say what the source behind one reference is; None where it names no organisation (a person, a device)."""
         resolved = self.resolver.resolve(view, found)
-        registered = list(self._registered(found, resolved))
+        registered = self.registered(found, resolved)
         if registered:
             program = next((party for party in registered if party.part2_program), None)
             return (SourceKind.PART2 if program else SourceKind.NOT_PART2), (program or registered[0]).id
@@ -81,7 +81,8 @@ class Sources:
                 return self._kind(role, found)
         return None, ""
 
-    def _registered(self, found: ReferenceAt, resolved: Resolved) -> Iterator[Participant]:
+    def registered(self, found: ReferenceAt, resolved: Resolved) -> tuple[Participant, ...]:
+        """Give the participants that a reference names, by reference or by identifier."""
         directory = self.facts.directory
         identifiers = [found.identifier] if found.identifier else []
         for view in resolved.views:
@@ -91,7 +92,7 @@ class Sources:
             parties.append(by_reference(directory, resolved.target.text))
         elif isinstance(resolved.target, Foreign) and found.reference:
             parties.append(by_reference(directory, found.reference))
-        yield from (party for party in parties if party is not None)
+        return tuple(party for party in parties if party is not None)
 
     def _substances(self, view: ResourceView) -> Iterator[Label]:
         for found in view.references:

@@ -16,7 +16,7 @@ from consent_store.model import ACT_CODE
 from gateway.fhir.terminology import deny_cluster
 from gateway.fhir.v3_tables import POLICIES
 from gateway.fhir.view import ResourceView
-from gateway.labels.context import LabelContext
+from gateway.labels.context import LabelContext, SourceKind
 from gateway.labels.free_text import has_free_text
 from gateway.labels.lists import Hit
 from gateway.labels.model import Basis, Confidentiality, Kind, Label, Labels
@@ -105,11 +105,10 @@ def _later(tree: Any, until: str) -> bool:  # noqa: ANN401  JSON
 
 
 def _from_source(context: LabelContext, rules: LabelRules) -> list[Label]:
-    """What the organisation that made the record says: a Part 2 program's records are Part 2, whole."""
-    labels = []
-    program = context.part2
-    if program is not None:
-        labels.append(Label(Kind.POLICY, ACT_CODE, PART2, Basis.SOURCE, "", program.participant))
+    """What the organisations that made the record say: a Part 2 program's records are Part 2. Each label stands where
+    the record names that source, so that a claim can lose the program's part of it."""
+    programs = [source for source in context.source_kinds if source.kind is SourceKind.PART2]
+    labels = [Label(Kind.POLICY, ACT_CODE, PART2, Basis.SOURCE, one.at, one.participant) for one in programs]
     if rules.unknown_source_is_sensitive and context.unresolved:
         labels.append(confidentiality_label(Confidentiality.R, Basis.SOURCE, "", UNKNOWN_SOURCE))
     return labels

@@ -37,11 +37,6 @@ class LabelContext(msgspec.Struct, frozen=True):
     propagated: tuple[Label, ...] = ()
 
     @property
-    def part2(self) -> Source | None:
-        """The first source that is a Part 2 program, if any."""
-        return next((source for source in self.source_kinds if source.kind is SourceKind.PART2), None)
-
-    @property
     def unresolved(self) -> bool:
         """Whether a source is named of which nothing is known."""
         return any(source.kind is SourceKind.UNKNOWN for source in self.source_kinds)

@@ -103,11 +103,11 @@ def test_a_default_never_lowers_what_was_found(rules, nowhere):
     assert ("N", "") in about(labels, Kind.CONFIDENTIALITY)
 
 
-def test_a_part2_program_makes_the_whole_record_part2(part2_rules):
-    """Even an appointment: it tells that somebody is a patient of the program (labels.md section 3, e)."""
+def test_a_part2_program_makes_the_record_part2_where_it_is_named(part2_rules):
+    """Even an appointment tells that somebody is a patient of the program; the label stands where the program does."""
     appointment = view({"resourceType": "Appointment", "status": "booked"})
     labels = assign(appointment, LabelContext((HOSPITAL, PROGRAM)), part2_rules)
-    assert {("42CFRPart2", "")} == about(labels, Kind.POLICY)
+    assert {("42CFRPart2", PROGRAM.at)} == about(labels, Kind.POLICY)
     assert Confidentiality.R is labels.confidentiality
     assert "oasis" == next(label.source for label in labels.labels if label.kind is Kind.POLICY)
 
