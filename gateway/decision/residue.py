@@ -75,7 +75,7 @@ def reference_residue(
         if within(found.at, cut):
             continue
         fate = fate_of(found)
-        if fate is Fate.UNNAMED:
+        if fate is Fate.UNNAMED and "display" in _at(view.tree, found.at):
             edits.append(Edit(Op.CUT, f"{found.at}/display"))
         if fate not in (Fate.CUT, Fate.UNKNOWN):
             continue
