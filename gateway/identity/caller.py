@@ -31,7 +31,7 @@ _IDENTIFIER_SYSTEMS: Final = {"urn:oid:2.16.840.1.113883.4.6": US_NPI}
 _REFERENCE: Final = re.compile(
     r"(?:https?://[^\s|?#]+/)?(?:Practitioner|PractitionerRole|Patient|RelatedPerson|Person)/[A-Za-z0-9\-.]{1,64}"
 )
-_PATIENT_ID: Final = re.compile(r"(?:Patient/)?([A-Za-z0-9\-.]{1,64})")
+_PATIENT_ID: Final = re.compile(r"((?:https?://[^\s|?#]+/)?Patient/)?([A-Za-z0-9\-.]{1,64})")
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +141,7 @@ def _for_patient(participant: Participant, claims: Mapping[str, Any]) -> Partici
             return participant
         raise Forbidden("the token names no patient")
     match = _PATIENT_ID.fullmatch(said) if isinstance(said, str) else None
-    reference = f"Patient/{match[1]}" if match else ""
+    reference = f"{match[1] or 'Patient/'}{match[2]}" if match else ""
     if not match or (participant.references and reference not in participant.references):
         raise Forbidden("the token names another patient than the one registered")
     if participant.references == {reference}:

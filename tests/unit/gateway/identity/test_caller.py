@@ -108,6 +108,7 @@ def test_the_tokens_organisation_may_not_be_another(organisation):
         ("rosa-client", {"patient": "Patient/omar"}, None),
         ("app-client", {"patient": "Patient/omar"}, "Patient/omar"),
         ("app-client", {"patient": "omar"}, "Patient/omar"),
+        ("app-client", {"patient": "https://a.example/fhir/Patient/omar"}, "https://a.example/fhir/Patient/omar"),
         ("app-client", {}, None),
         ("app-client", {"patient": "Practitioner/1"}, None),
         ("app-client", {"patient": ["omar"]}, None),
