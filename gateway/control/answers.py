@@ -58,16 +58,6 @@ class RefusedConsent(Unprocessable):
         self.refused = refused
 
 
-class MethodNotAllowed(GatewayError):
-    """The path is known, the method is not one of `allow` (405)."""
-
-    status, issue = 405, "not-supported"
-
-    def __init__(self, allow: str) -> None:
-        super().__init__("this method is not supported here")
-        self.allow = allow
-
-
 class VersionMismatch(GatewayError):
     """Another version of the resource is current (412, FHIR R4 http.html 3.1.0.5)."""
 
@@ -112,12 +102,10 @@ class Guard:
 def error_response(error: GatewayError, outcome: OutcomeOf) -> Response:
     """Give the response for an error."""
     answer = outcome(error)
-    body, headers = answer.body, dict(answer.headers)
+    body = answer.body
     if isinstance(error, RefusedConsent):
         body = msgspec.json.encode({"resourceType": "OperationOutcome", "issue": [_issue(r) for r in error.refused]})
-    if isinstance(error, MethodNotAllowed):
-        headers["Allow"] = error.allow
-    return Response(body, answer.status, headers, media_type=FHIR_JSON)
+    return Response(body, answer.status, dict(answer.headers), media_type=FHIR_JSON)
 
 
 def _issue(refusal: Refusal) -> dict[str, Any]:
@@ -137,7 +125,7 @@ def as_gateway_error(error: Exception) -> GatewayError:
     if isinstance(error, StoreUnavailable):
         return Unavailable("the consent store is out of reach")
     if isinstance(error, HTTPException) and error.status_code == 405:
-        return MethodNotAllowed((error.headers or {}).get("Allow", ""))
+        return NotSupported("this method is not supported here", 405, (error.headers or {}).get("Allow", ""))
     if isinstance(error, HTTPException) and error.status_code == 404:
         return NotSupported("there is nothing at this path", 404)
     return GatewayError()

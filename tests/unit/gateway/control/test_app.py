@@ -98,6 +98,7 @@ async def test_every_answer_is_uncached_and_every_error_an_outcome(plane, method
     answer = await plane.ask(method, path, OFFICER)
     assert status == answer.status_code
     assert "private, no-store" == answer.headers["cache-control"]
+    assert (status == 405) is ("allow" in answer.headers)
     if status != 200:
         assert "OperationOutcome" == answer.json()["resourceType"]
 
