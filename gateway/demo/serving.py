@@ -20,21 +20,62 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-@asynccontextmanager
-async def serve(app: Any, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:  # noqa: ANN401  ASGI
-    """Serve `app` and give its base URL (with its `base_path` if it has one). Raises OSError if the port is taken."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
+    """Take a port of this machine before anything is served there. Raises OSError if it is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        base = f"http://{host}:{listener.getsockname()[1]}{getattr(app, 'base_path', '')}"
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def listen_near(port: int) -> socket.socket:
+    """Take this port, or any free one where it is taken."""
+    try:
+        return listen(port)
+    except OSError:
+        return listen()
+
+
+def url_of(listener: socket.socket) -> str:
+    """Give the base URL of a port that was taken."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{host}:{port}"
+
+
+@asynccontextmanager
+async def serve(
+    app: Any,  # noqa: ANN401  ASGI
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    listener: socket.socket | None = None,
+    lifespan: bool = False,
+) -> AsyncIterator[str]:
+    """Serve `app`, on a port of its own or on one taken before, and give its base URL (with its `base_path` if it has
+    one); `lifespan` tells it when it starts and stops. Raises OSError if the port is taken, RuntimeError if the
+    application does not start.
+    """
+    with listener or listen(port, host) as taken:
+        base = url_of(taken) + getattr(app, "base_path", "")
         config = uvicorn.Config(
-            app, lifespan="off", log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=2
+            app,
+            lifespan="on" if lifespan else "off",
+            log_config=None,
+            access_log=False,
+            ws="none",
+            timeout_graceful_shutdown=2,
         )
         server = _Quiet(config)
-        running = asyncio.create_task(server.serve(sockets=[listener]))
+        running = asyncio.create_task(server.serve(sockets=[taken]))
         try:
             while not server.started and not running.done():  # noqa: ASYNC110  uvicorn tells it by a flag
                 await asyncio.sleep(0.005)
+            if not server.started:
+                raise RuntimeError("the application did not start")
             yield base
         finally:
             server.should_exit = True
