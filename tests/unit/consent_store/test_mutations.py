@@ -91,7 +91,7 @@ def test_a_damaged_deny_still_denies(name, data):
 
 @given(st.sampled_from(sorted(DENIALS)), st.data())
 def test_damaged_text_still_denies(name, data):
-    """Any bytes put anywhere into the text, or any part of it cut out: an answer, and it denies, or was withdrawn in so many words."""
+    """Any bytes put anywhere into the text, or cut out: an answer, and it denies, or was withdrawn in so many words."""
     raw = text(DENIALS[name])
     start = data.draw(st.integers(0, len(raw)))
     end = data.draw(st.integers(start, min(len(raw), start + 3)))

@@ -1,0 +1,523 @@
+"""What every ConsentStore driver does. A new driver joins `DRIVERS`; the rest of the file is its examination."""
+
+import asyncio
+import json
+import sqlite3
+import sys
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from consent_store.filing import belongs_to
+from consent_store.memory import MemoryConsentStore
+from consent_store.model import Consent, Identifier, PatientKey, Status, Unreadable
+from consent_store.sqlite import SqliteConsentStore
+from consent_store.store import ConsentStore, Failed, Found, StoreUnavailable, Subject, VersionConflict
+from tests.consents import MRN, r4, r5, text
+
+AT = "2025-03-01T09:00:00Z"
+OWN = {"ehr": frozenset({"http://ehr.example.org/fhir"})}
+Opener = Callable[[], Awaitable[ConsentStore]]
+
+
+async def open_memory(folder) -> ConsentStore:
+    """A store in memory."""
+    return MemoryConsentStore(OWN)
+
+
+async def open_sqlite(folder) -> ConsentStore:
+    """A store in a file of this folder: the same one each time."""
+    return await SqliteConsentStore.open(folder / "consents.sqlite", OWN)
+
+
+DRIVERS = {"memory": open_memory, "sqlite": open_sqlite}
+LASTING = [name for name in DRIVERS if name != "memory"]
+
+
+@pytest.fixture(params=DRIVERS)
+async def store(request, tmp_path):
+    """An empty store of each driver."""
+    opened = await DRIVERS[request.param](tmp_path)
+    yield opened
+    await opened.close()
+
+
+def patient(record: str) -> dict:
+    """A relative reference to a patient."""
+    return {"reference": f"Patient/{record}"}
+
+
+def person(value: str) -> dict:
+    """A patient named by identifier alone."""
+    return {"identifier": {"system": MRN, "value": value}}
+
+
+def subject(record: str, *values: str, source: str = "ehr") -> Subject:
+    """The subject with this record and these MRNs."""
+    return Subject(PatientKey(source, record), frozenset(Identifier(MRN, value) for value in values))
+
+
+async def put(store, tree, *, expect=None, source="ehr", version="4.0", at=AT):
+    """Store a Consent."""
+    raw = tree if isinstance(tree, bytes) else text(tree)
+    return await store.put(source, raw, fhir_version=version, at=at, expect=expect)
+
+
+async def ids(store, who) -> set[str]:
+    """The ids of the consents found for one subject."""
+    found = (await store.snapshot([who]))[who]
+    assert isinstance(found, Found)
+    return {one.id for one in found.consents}
+
+
+async def mark(store, who) -> str:
+    """The subject's revision, which a snapshot gives too."""
+    alone = (await store.revisions([who]))[who]
+    assert alone == (await store.snapshot([who]))[who].revision
+    return alone.mark
+
+
+async def test_an_empty_store_answers_every_subject(store):
+    """No consents is an answer with a revision, not a failure."""
+    who = [subject("1"), subject("2", "m2")]
+    snapshot = await store.snapshot(who)
+    assert set(who) == set(snapshot)
+    assert all(found.consents == () for found in snapshot.values())
+    assert {} == await store.snapshot([])
+
+
+async def test_one_look_up_answers_for_many_subjects_and_mixes_nobody_up(store):
+    """Each of a hundred subjects gets its own consents and no one else's, with doubles in the question."""
+    for number in range(100):
+        await put(store, r4(id=f"c{number}", patient=patient(str(number))))
+    who = [subject(str(number)) for number in range(100)]
+    snapshot = await store.snapshot([*who, *who, subject("nobody")])
+    assert {f"c{number}": str(number) for number in range(100)} == {
+        one.id: asked.key.id for asked, found in snapshot.items() for one in found.consents
+    }
+
+
+async def test_key_and_identifiers_are_a_union(store):
+    """A subject finds the consents of its record and of each of its identifiers, once each, from any source."""
+    await put(store, r4(id="by-key", patient=patient("1")))
+    await put(store, r4(id="by-mrn", patient=person("m1")))
+    await put(store, r4(id="by-both", patient={**patient("1"), **person("m1")}))
+    await put(store, r4(id="elsewhere", patient={**patient("7"), **person("m2")}), source="lab")
+    await put(store, r4(id="other-source", patient=patient("1")), source="lab")
+    await put(store, r4(id="own-base", patient={"reference": "http://ehr.example.org/fhir/Patient/1"}))
+    assert {"by-key", "by-both", "own-base"} == await ids(store, subject("1"))
+    assert {"by-key", "by-both", "own-base", "by-mrn"} == await ids(store, subject("1", "m1"))
+    assert {"by-mrn", "by-both"} == await ids(store, subject("", "m1"))
+    assert {"elsewhere"} == await ids(store, subject("9", "m2"))
+    assert {"other-source"} == await ids(store, subject("1", source="lab"))
+
+
+async def test_a_subject_that_cannot_be_asked_for_has_failed(store):
+    """Without record and identifier there is no look-up: the others are answered, this one never reads as `none`."""
+    await put(store, r4())
+    nobody = Subject(PatientKey("ehr", ""))
+    snapshot = await store.snapshot([nobody, subject("1")])
+    assert isinstance(snapshot[nobody], Failed)
+    assert isinstance((await store.revisions([nobody]))[nobody], Failed)
+    assert 1 == len(snapshot[subject("1")].consents)
+
+
+async def test_revisions_move_exactly_when_a_consent_of_the_subject_is_written(store):
+    """A write for one subject moves its mark, by key or identifier, and nobody else's; reading moves none."""
+    ann, bob, eve = subject("1", "m1"), subject("2"), subject("3", "m1")
+    seen = [[await mark(store, who) for who in (ann, bob, eve)]]
+
+    async def moved() -> list[bool]:
+        seen.append([await mark(store, who) for who in (ann, bob, eve)])
+        return [now != before for before, now in zip(seen[-2], seen[-1], strict=True)]
+
+    assert [False, False, False] == await moved()
+    await put(store, r4(id="a", patient=patient("1")))
+    assert [True, False, False] == await moved()
+    await put(store, r4(id="a", status="inactive"), expect="1")
+    assert [True, False, False] == await moved()
+    await put(store, r4(id="m", patient=person("m1")))
+    assert [True, False, True] == await moved()
+    with pytest.raises(VersionConflict):
+        await put(store, r4(id="a", patient=patient("2")), expect="1")
+    assert [False, False, False] == await moved()
+    await put(store, r4(id="a", patient=patient("2")), expect="2")
+    assert [True, True, False] == await moved()
+    await put(store, r4(id="a", patient=patient("1")), expect="3")
+    assert [True, True, False] == await moved()
+    assert len(seen) - 2 == len({one[0] for one in seen})
+
+
+async def test_the_same_text_again_is_a_new_version_and_a_new_revision(store):
+    """A write is a write: nobody has to compare texts to know that something was written."""
+    await put(store, r4())
+    before = await mark(store, subject("1"))
+    assert "2" == (await put(store, r4(), expect="1")).version
+    assert before != await mark(store, subject("1"))
+
+
+async def test_a_stored_version_is_what_was_given_with_its_id_and_version(store):
+    """The text is as accepted, with id, versionId and the instant of the write; a fresh id is given where none is."""
+    first = await put(store, r4(id="a", meta={"profile": ["http://p"]}))
+    body = json.loads(first.text)
+    assert ("a", "1", "4.0", AT) == (first.id, first.version, first.fhir_version, first.at)
+    assert {"profile": ["http://p"], "versionId": "1", "lastUpdated": AT} == body.pop("meta")
+    assert r4(id="a") == body
+    fresh = await put(store, r4(id=None))
+    assert fresh.id == json.loads(fresh.text)["id"]
+    assert fresh.id not in ("", "a")
+    assert fresh == await store.get(fresh.id)
+
+
+async def test_every_version_is_kept(store):
+    """Old versions stay readable for ever, and a withdrawn Consent is still there, withdrawn."""
+    first = await put(store, r4(id="a"))
+    second = await put(store, r4(id="a", status="inactive"), expect="1", at="2025-03-02T09:00:00Z")
+    assert (first, second, second) == (
+        await store.get("a", "1"),
+        await store.get("a", "2"),
+        await store.get("a"),
+    )
+    for version in ("3", "0", "x", "01", "", "9" * 30):
+        assert None is await store.get("a", version)
+    assert None is await store.get("b")
+    (found,) = (await store.snapshot([subject("1")]))[subject("1")].consents
+    assert ("a", "2", Status.INACTIVE) == (found.id, found.version, found.status)
+
+
+async def test_nothing_in_a_store_deletes():
+    """No driver has a method for it."""
+    for driver in (ConsentStore, MemoryConsentStore, SqliteConsentStore):
+        assert [] == [name for name in dir(driver) if any(word in name for word in ("delete", "remove", "purge"))]
+
+
+@pytest.mark.parametrize("expect", ["1", "2", "x", ""])
+async def test_a_new_consent_expects_none(store, expect):
+    """Who expects a version of a Consent that is not there is told so, and nothing is written."""
+    with pytest.raises(VersionConflict):
+        await put(store, r4(id="a"), expect=expect)
+    assert None is await store.get("a")
+
+
+@pytest.mark.parametrize("expect", [None, "0", "2", "01", ""])
+async def test_an_update_expects_the_current_version(store, expect):
+    """Of two writers who read the same version, one is told."""
+    await put(store, r4(id="a"))
+    with pytest.raises(VersionConflict):
+        await put(store, r4(id="a", status="inactive"), expect=expect)
+    assert "1" == (await store.get("a")).version
+
+
+async def test_of_many_writers_at_once_exactly_one_wins(store):
+    """Twenty updates of one version: one is stored, nineteen are told."""
+    await put(store, r4(id="a"))
+    outcomes = await asyncio.gather(
+        *(put(store, r4(id="a", dateTime=f"20{n:02}"), expect="1") for n in range(20)), return_exceptions=True
+    )
+    assert 19 == sum(isinstance(one, VersionConflict) for one in outcomes)
+    assert "2" == (await store.get("a")).version
+
+
+async def test_what_cannot_be_read_is_kept_for_its_patient(store):
+    """A malformed Consent that is put is stored, found, and Unreadable (law 2)."""
+    await put(store, r4(id="a", status="nonsense"))
+    await put(store, r4(id="b", provision="broken"))
+    await put(store, text(r4(id="c"))[:-3])
+    found = (await store.snapshot([subject("1")]))[subject("1")].consents
+    assert {"a", "b", "c"} == {one.id for one in found}
+    assert all(isinstance(one, Unreadable) and one.raw for one in found)
+
+
+async def test_text_that_names_nobody_is_kept_under_a_fresh_id(store):
+    """Nobody's look-up finds it, but it can be got, searched and looked into; its bytes are as they came."""
+    stored = await put(store, b"\xff not a consent")
+    assert b"\xff not a consent" == stored.text
+    assert (stored,) == await store.search(patient=None, status=None, consent_id=stored.id)
+    assert set() == await ids(store, subject("1"))
+
+
+async def test_an_update_that_cannot_be_read_stays_with_its_patient(store):
+    """A deny that is overwritten with an unreadable text keeps denying for the same people (L081)."""
+    who = subject("1", "m1")
+    await put(store, r4(id="a", patient={**patient("1"), **person("m1")}))
+    before = await mark(store, who)
+    await put(store, r4(id="a", patient="lost"), expect="1")
+    for asked in (who, subject("1"), subject("", "m1")):
+        (found,) = (await store.snapshot([asked]))[asked].consents
+        assert isinstance(found, Unreadable)
+        assert belongs_to(found, asked)
+    assert before != await mark(store, who)
+
+
+async def test_both_versions_of_fhir_live_together(store):
+    """An R4 and an R5 Consent of one patient are both found, each read as what it is."""
+    await put(store, r4(id="four"))
+    await put(store, r5(id="five"), version="5.0")
+    found = (await store.snapshot([subject("1")]))[subject("1")].consents
+    assert {("four", "4.0"), ("five", "5.0")} == {(one.id, one.fhir_version) for one in found}
+    assert all(isinstance(one, Consent) for one in found)
+
+
+async def test_search_gives_the_current_versions_that_match_all(store):
+    """By patient, status and id, together, ordered by id."""
+    await put(store, r4(id="b", patient=patient("1")))
+    await put(store, r4(id="a", patient=patient("1")))
+    await put(store, r4(id="a", patient=patient("1"), status="inactive"), expect="1")
+    await put(store, r4(id="c", patient=patient("2")))
+
+    async def found(who=None, status=None, consent_id=None):
+        stored = await store.search(patient=who, status=status, consent_id=consent_id)
+        return [(one.id, one.version) for one in stored]
+
+    assert [("a", "2"), ("b", "1"), ("c", "1")] == await found()
+    assert [("a", "2"), ("b", "1")] == await found(subject("1"))
+    assert [("b", "1")] == await found(subject("1"), "active")
+    assert [("a", "2")] == await found(status="inactive")
+    assert [("c", "1")] == await found(consent_id="c")
+    assert [] == await found(subject("1"), None, "c")
+    assert [] == await found(Subject(PatientKey("ehr", "")))
+
+
+@pytest.mark.parametrize("hostile", ["' OR 1=1 --", '"], "x', "%", "\u202e", "a\x00b", "ключ"])
+async def test_hostile_names_are_only_names(store, hostile):
+    """Whatever an identifier or a question holds, it finds what equals it and nothing else."""
+    await put(store, r4(id="plain"))
+    await put(store, r4(id="odd", patient=person(hostile)))
+    assert {"odd"} == await ids(store, subject("", hostile))
+    assert () == await store.search(patient=None, status=hostile, consent_id=hostile)
+    assert None is await store.get(hostile)
+
+
+async def test_a_closed_store_is_unavailable(store):
+    """Nothing asked of it afterwards reads as `no consents`; closing twice is no error."""
+    await store.close()
+    await store.close()
+    for ask in (
+        store.snapshot([subject("1")]),
+        store.revisions([subject("1")]),
+        store.get("a"),
+        store.search(patient=None, status=None, consent_id=None),
+        put(store, r4()),
+    ):
+        with pytest.raises(StoreUnavailable):
+            await ask
+
+
+@pytest.mark.parametrize("driver", LASTING)
+async def test_a_write_is_there_after_opening_again(driver, tmp_path):
+    """Text, versions, index and revision are the same in the next process."""
+    first = await DRIVERS[driver](tmp_path)
+    await put(first, r4(id="a"))
+    stored = await put(first, r4(id="a", status="inactive"), expect="1")
+    before = await mark(first, subject("1"))
+    await first.close()
+    again = await DRIVERS[driver](tmp_path)
+    assert stored == await again.get("a")
+    assert {"a"} == await ids(again, subject("1"))
+    assert before == await mark(again, subject("1"))
+    await again.close()
+
+
+@pytest.mark.parametrize("driver", LASTING)
+async def test_workers_see_each_others_writes_at_once(driver, tmp_path):
+    """Two stores on one file: what one has acknowledged the other finds, with the same revision (law 9)."""
+    one, other = await DRIVERS[driver](tmp_path), await DRIVERS[driver](tmp_path)
+    for number in range(1, 30):
+        before = await mark(other, subject("1"))
+        expect = str(number - 1) if number > 1 else None
+        await put(one, r4(id="a", status="inactive" if number % 2 else "active"), expect=expect)
+        after = await mark(other, subject("1"))
+        assert before != after
+        assert after == await mark(one, subject("1"))
+        one, other = other, one
+    await one.close()
+    await other.close()
+
+
+WRITER = """
+import asyncio, sys
+from consent_store.sqlite import SqliteConsentStore
+from consent_store.store import VersionConflict
+from tests.consents import r4, text
+
+async def main(path, name):
+    store = await SqliteConsentStore.open(path)
+    for number in range(40):
+        await store.put("ehr", text(r4(id=f"{name}{number}")), fhir_version="4.0", at="2025", expect=None)
+        while True:
+            current = await store.get("both")
+            expect = current.version if current else None
+            try:
+                await store.put("ehr", text(r4(id="both")), fhir_version="4.0", at="2025", expect=expect)
+            except VersionConflict:
+                continue
+            break
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_processes_write_to_one_file_together(tmp_path, repository):
+    """Three processes that start at once lose none of each other's writes and no version of a shared Consent."""
+    path = tmp_path / "consents.sqlite"
+    command = [sys.executable, "-c", WRITER, str(path)]
+    running = [await asyncio.create_subprocess_exec(*command, name, cwd=repository) for name in "xyz"]
+    assert [0, 0, 0] == await asyncio.gather(*(one.wait() for one in running))
+    store = await SqliteConsentStore.open(path)
+    assert {"both", *(f"{name}{number}" for name in "xyz" for number in range(40))} == await ids(store, subject("1"))
+    assert "120" == (await store.get("both")).version
+    await store.close()
+
+
+async def filled(tmp_path):
+    """A closed file with a Consent of patient 1 and one of patient 2."""
+    path = tmp_path / "consents.sqlite"
+    store = await SqliteConsentStore.open(path)
+    await put(store, r4(id="a"))
+    await put(store, r4(id="b", patient=patient("2")))
+    await store.close()
+    return path
+
+
+def tamper(path, *statements):
+    """Work on the file behind the store's back."""
+    with sqlite3.connect(path) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize("table", ["consent_version", "subject_term"])
+@pytest.mark.parametrize("form", ["DELETE FROM {}", "UPDATE {} SET id = 'x'"])
+async def test_the_file_itself_refuses_to_forget(tmp_path, table, form):
+    """Deleting or changing a row behind the gateway's back fails in the database (L081)."""
+    path = await filled(tmp_path)
+    with pytest.raises(sqlite3.IntegrityError):
+        tamper(path, form.format(table))
+    store = await SqliteConsentStore.open(path)
+    assert {"a"} == await ids(store, subject("1"))
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE consent_version SET text = x'00ff' WHERE id = 'a'",
+        "UPDATE consent_version SET text = 'words' WHERE id = 'a'",
+        "UPDATE consent_version SET fhir_version = 9 WHERE id = 'a'",
+        "DELETE FROM consent_version WHERE id = 'a'",
+    ],
+)
+async def test_a_damaged_row_is_unreadable_for_its_patient_alone(tmp_path, damage):
+    """Damage never reads as `no consents`: the patient has an Unreadable, the others what they had."""
+    path = await filled(tmp_path)
+    tamper(path, "DROP TRIGGER version_kept", "DROP TRIGGER version_fixed", damage)
+    store = await SqliteConsentStore.open(path)
+    snapshot = await store.snapshot([subject("1"), subject("2")])
+    (mine,) = snapshot[subject("1")].consents
+    assert isinstance(mine, Unreadable)
+    assert ("a", PatientKey("ehr", "1")) == (mine.id, mine.patient)
+    assert isinstance(snapshot[subject("2")].consents[0], Consent)
+    await store.close()
+
+
+async def test_a_file_that_is_no_store_is_unavailable(tmp_path):
+    """No database, another's database, a later version's, a folder, no folder: none is taken for an empty store."""
+    (tmp_path / "words").write_bytes(b"these are words, and no database at all" * 100)
+    tamper(tmp_path / "other", "CREATE TABLE t (x)")
+    later = await filled(tmp_path)
+    tamper(later, "PRAGMA user_version = 2")
+    for path in (tmp_path / "words", tmp_path / "other", later, tmp_path, tmp_path / "no" / "folder"):
+        with pytest.raises(StoreUnavailable):
+            await SqliteConsentStore.open(path)
+
+
+async def test_a_file_that_goes_away_or_is_replaced_is_unavailable(tmp_path):
+    """A store whose file was moved must not answer from, or write to, what nobody will open again."""
+    path = await filled(tmp_path)
+    store = await SqliteConsentStore.open(path)
+    path.rename(tmp_path / "moved")
+    for replaced in (False, True):
+        if replaced:
+            path.write_bytes(b"")
+        for ask in (store.snapshot([subject("1")]), store.revisions([subject("1")]), put(store, r4(id="new"))):
+            with pytest.raises(StoreUnavailable):
+                await ask
+    await store.close()
+
+
+async def test_a_damaged_page_fails_those_it_holds_and_never_reads_as_none(tmp_path):
+    """Whichever page of the file is broken: a look-up finds its consents or fails; where it can, the others go on."""
+    path = tmp_path / "consents.sqlite"
+    store = await SqliteConsentStore.open(path)
+    who = [subject(str(number)) for number in range(120)]
+    for one in who:
+        await put(store, r4(id=f"c{one.key.id}", patient=patient(one.key.id)))
+    await store.close()
+    tamper(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[16:18], "big")
+    outcomes = set()
+    for start in range(size, len(whole), size):
+        path.write_bytes(whole[:start] + b"\xa5" * size + whole[start + size :])
+        outcomes.add(await outcome(path, who))
+    assert {frozenset({StoreUnavailable}), frozenset({Found, Failed})} <= outcomes
+
+
+async def outcome(path, who) -> frozenset[type]:
+    """How a look-up of these subjects ends, each of whom has a Consent."""
+    try:
+        store = await SqliteConsentStore.open(path)
+    except StoreUnavailable:
+        return frozenset({StoreUnavailable})
+    try:
+        answers = (await store.snapshot(who)).values()
+    except StoreUnavailable:
+        return frozenset({StoreUnavailable})
+    finally:
+        await store.close()
+    assert all(isinstance(one, Failed) or one.consents for one in answers)
+    return frozenset(type(one) for one in answers)
+
+
+async def test_a_request_that_is_cancelled_leaves_no_half_write(tmp_path):
+    """Whoever stops waiting finds the write done whole or not at all, and the store goes on."""
+    store = await open_sqlite(tmp_path)
+    for number in range(20):
+        task = asyncio.create_task(put(store, r4(id=f"c{number}")))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await put(store, r4(id="last"))
+    found = await ids(store, subject("1"))
+    assert "last" in found
+    assert found == {one.id for one in await store.search(patient=None, status=None, consent_id=None)}
+    await store.close()
+
+
+async def test_the_loop_runs_on_while_the_store_works(tmp_path):
+    """A big look-up happens in the store's own thread: other work of the loop goes on meanwhile."""
+    store = await open_sqlite(tmp_path)
+    for number in range(200):
+        await put(store, r4(id=f"c{number}"))
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    turning = asyncio.create_task(turn())
+    await store.snapshot([subject("1")])
+    turning.cancel()
+    assert turns > 5
+    await store.close()
+
+
+async def test_the_file_is_its_owners_alone(tmp_path):
+    """What patients said is not for every account of the machine."""
+    path = await filled(tmp_path)
+    assert 0 == path.stat().st_mode & 0o077
