@@ -40,6 +40,11 @@ def index(segment: str) -> int | None:
     return None
 
 
+def element_path(pointer: str) -> str:
+    """Give the element path that a pointer stands for, without array indexes: `/item/0/detail/1` is `item.detail`."""
+    return ".".join(segment for segment in segments(pointer) if index(segment) is None)
+
+
 def members_of(text: msgspec.Raw | bytes) -> dict[str, msgspec.Raw]:
     """Give the members of an object with the exact text of each. Raises msgspec.DecodeError when it is no object."""
     return _OBJECT.decode(text)
