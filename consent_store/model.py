@@ -34,7 +34,7 @@ class Identifier(msgspec.Struct, frozen=True):
 
 
 class PatientKey(msgspec.Struct, frozen=True):
-    """One patient record: `source` names whose ids these are (an upstream's name; "" in a question), `id` the record."""
+    """One patient record: `source` names whose ids these are (an upstream; "" in a question), `id` the record."""
 
     source: str
     id: str
