@@ -191,3 +191,10 @@ def test_refusals_are_values_in_a_stable_order():
     raw = text(r4(status="x", scope=None, actors=[]))
     assert refusals(raw, "4.0", KNOWN) == refusals(raw, "4.0", KNOWN)
     assert all(isinstance(one, Refusal) for one in refusals(raw, "4.0", KNOWN))
+
+
+def test_a_patient_named_by_our_own_base_is_accepted():
+    """An absolute reference under a base that is told to be ours names a patient."""
+    tree = r4(patient={"reference": "http://ehr.example.org/fhir/Patient/1"})
+    assert () == refusals(text(tree), "4.0", KNOWN, frozenset({"http://ehr.example.org/fhir"}))
+    assert ["Consent.patient"] == [one.path for one in refusals(text(tree), "4.0", KNOWN)]
