@@ -24,8 +24,9 @@ from gateway.decision.model import Answer, Cause, Edit, SubjectFacts, Verdict
 from gateway.decision.parts import mask, part_rule, uniform_edits
 from gateway.decision.rules import in_force
 from gateway.decision.sources import Sources
-from gateway.fhir.dates import authors, clinical_period
+from gateway.fhir.dates import clinical_period
 from gateway.fhir.elements import Elements
+from gateway.fhir.origins import authors
 from gateway.fhir.patients import PatientsNamed, patients_named
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.view import ResourceView

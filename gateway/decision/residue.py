@@ -6,7 +6,7 @@ Rules of this file (leaks.md L032 to L036; trade-offs "references to withheld re
 2. Types that policy never withholds keep their references; so does the subject, whom the recipient asked about.
 3. Where the reference is required, its enclosing element goes; where that is required too, the resource goes,
    except that a target nobody knows is replaced by data-absent-reason.
-4. What a resource says in prose about the others it sums up goes with the first of them that is withheld.
+4. What a resource says in prose about the others it sums up goes with the first reference to one that is cut.
 """
 
 from collections.abc import Callable, Mapping
@@ -89,10 +89,11 @@ def reference_residue(
             edits.append(Edit(Op.REPLACE, found.at, _ABSENT))
         else:
             return Residue(withhold=True, held_back=True)
-    if held_back:
+    if edits:
+        why = because if held_back else None
         names = (f"/{name}" for name in _SUMMARIES.get(view.type, ()) if name in view.tree)
-        edits += [Edit(Op.CUT, path, because=because) for path in names if not within(path, cut)]
-        edits += _group_quantity(view, cut, because)
+        edits += [Edit(Op.CUT, path, because=why) for path in names if not within(path, cut)]
+        edits += _group_quantity(view, cut, why)
     return Residue(tuple(edits), held_back=held_back)
 
 
@@ -117,7 +118,7 @@ def _removable(view: ResourceView, pointer: str, elements: Elements, cut: set[st
     return None
 
 
-def _group_quantity(view: ResourceView, cut: set[str], because: int) -> list[Edit]:
+def _group_quantity(view: ResourceView, cut: set[str], because: int | None) -> list[Edit]:
     members = view.tree.get("member")
     if view.type != "Group" or "quantity" not in view.tree or not isinstance(members, list):
         return []

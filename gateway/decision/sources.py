@@ -14,7 +14,7 @@ from consent_store.model import Identifier
 from gateway.decision.facts import Facts
 from gateway.directory.lookups import by_identifier, by_reference
 from gateway.directory.model import Participant
-from gateway.fhir.dates import source_references
+from gateway.fhir.origins import encounter_references, source_references
 from gateway.fhir.references import Foreign, Local, Logical
 from gateway.fhir.resolver import Resolved, Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
@@ -43,19 +43,19 @@ class Sources:
         if discloser.part2_program:
             yield Source("", SourceKind.PART2, discloser.id)
         named = False
-        for holder in (view, *self._encounters(view)):
+        for at, holder in ((None, view), *self._encounters(view)):
             for found in source_references(holder):
                 kind, participant = self._kind(holder, found)
                 if kind is not None:
                     named = True
-                    yield Source(found.at if holder is view else "", kind, participant)
+                    yield Source(found.at if at is None else at, kind, participant)
         provider = "health_care_provider" in policy.kinds_of(discloser.type)
         if not named and provider and not discloser.part2_program:
             yield Source("", SourceKind.NOT_PART2, discloser.id)
 
-    def _encounters(self, view: ResourceView) -> Iterator[ResourceView]:
-        for found in view.references:
-            yield from (target for target in self.resolver.resolve(view, found).views if target.type == "Encounter")
+    def _encounters(self, view: ResourceView) -> Iterator[tuple[str, ResourceView]]:
+        for found in encounter_references(view):
+            yield from ((found.at, target) for target in self.resolver.resolve(view, found).views)
 
     def _kind(self, view: ResourceView, found: ReferenceAt) -> tuple[SourceKind | None, str]:
         """Say what the source behind one reference is; None where it names no organisation (a person, a device)."""

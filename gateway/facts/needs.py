@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from gateway.fhir.dates import source_references
+from gateway.fhir.origins import source_references
 from gateway.fhir.references import Local
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView

@@ -101,16 +101,21 @@ def _listed(value: object) -> Iterable[object]:
 
 
 def _add_custodian(one: object, relations: Relations, keys: set[str], identifiers: set[Identifier]) -> None:
-    if isinstance(one, str):
-        key = relations.key(one)
-        if key is not None:
-            keys.add(key)
-        keys.update(known for known, party in relations.participants.items() if party == one)
-        identifiers.update(known for known, party in relations.participant_identifiers.items() if party == one)
-    elif isinstance(one, Identifier):
-        identifiers.add(one)
-    elif isinstance(one, Mapping) and isinstance(one.get("system"), str) and isinstance(one.get("value"), str):
-        identifiers.add(Identifier(one["system"], one["value"]))
+    """Add a custodian by participant id, reference or identifier, with all else the registry knows it by."""
+    who = one if isinstance(one, Identifier) else None
+    if isinstance(one, Mapping) and isinstance(one.get("system"), str) and isinstance(one.get("value"), str):
+        who = Identifier(one["system"], one["value"])
+    key = relations.key(one) if isinstance(one, str) else None
+    keys |= {key} if key is not None else set()
+    identifiers |= {who} if who is not None else set()
+    if who is None and key is None:
+        party = one
+    else:
+        party = relations.participant_identifiers.get(who) if who else relations.participants.get(key or "")
+    if not isinstance(party, str):
+        return
+    keys |= {known for known, holder in relations.participants.items() if holder == party}
+    identifiers |= {known for known, holder in relations.participant_identifiers.items() if holder == party}
 
 
 def identity(reference: Reference, relations: Relations) -> str:

@@ -1,0 +1,93 @@
+"""From what was gathered for a live exchange to Facts: whom it is about, whose consents to ask for, what is known. Pure.
+
+Rules of this file
+1. Everyone a document or its context names is asked for, in one look-up; one failure fails the exchange (503, L088).
+2. On a read, a patient of this server whose Patient resource did not come back is unknown: nothing about it is
+   permitted. On a push the sender's word and the consents by its key must do: whether the server has the patient is not
+   to show in the answer (leaks.md point 12).
+"""
+
+from collections.abc import Mapping
+
+from consent_store.model import PatientKey
+from consent_store.store import Found, Revision, Snapshot, Subject
+from gateway.decision.bench import Tools
+from gateway.decision.facts import Facts
+from gateway.decision.judge import in_context
+from gateway.decision.model import Direction, Exchange, SubjectFacts
+from gateway.decision.sources import identifiers_of
+from gateway.directory.model import Directory
+from gateway.errors import Unavailable
+from gateway.facts.people import by_identifier, people, subject_facts
+from gateway.fhir.bundle import Document
+from gateway.fhir.patients import patients_named
+from gateway.fhir.references import Base, is_id
+from gateway.fhir.resolver import Resolver
+from gateway.fhir.view import ResourceView
+from gateway.policy.model import Policy
+
+Known = Mapping[PatientKey, ResourceView | None]
+"""Everyone named, with the Patient resource where there is one."""
+
+
+def everyone(
+    document: Document, context: tuple[ResourceView, ...], own: frozenset[Base], source: str, tools: Tools
+) -> Known:
+    """Give everyone that a document and its context name; local ids are `source`'s."""
+    whole = in_context(document, context)
+    resolver = Resolver(whole, own)
+    known = people(whole, resolver, source)
+    identifiers = by_identifier(known)
+    named = (
+        patients_named(view, resolver, tools.elements, source=source, identifiers=identifiers) for view in whole.views
+    )
+    keys = dict.fromkeys([*known, *(key for one in named for key in one.keys)])
+    return {key: known.get(key) for key in keys}
+
+
+def unseen(known: Known, source: str) -> frozenset[str]:
+    """Give the ids of patients of this server whose Patient resource is not at hand."""
+    return frozenset(key.id for key, view in known.items() if view is None and key.source == source and is_id(key.id))
+
+
+def subjects_of(known: Known, source: str, direction: Direction) -> Mapping[PatientKey, Subject]:
+    """Give whom to ask consents of, by rule 2."""
+    missing = unseen(known, source) if direction is Direction.READ else frozenset()
+    return {
+        key: Subject(key, frozenset(identifiers_of(view)) if view is not None else frozenset())
+        for key, view in known.items()
+        if not (key.source == source and key.id in missing)
+    }
+
+
+def facts_of(  # noqa: PLR0913  what a decision is made from, each by name
+    *,
+    exchange: Exchange,
+    policy: Policy,
+    directory: Directory,
+    own: frozenset[Base],
+    source: str,
+    context: tuple[ResourceView, ...],
+    known: Known,
+    subjects: Mapping[PatientKey, Subject],
+    snapshot: Snapshot,
+) -> Facts:
+    """Put the facts of an exchange together. Raises Unavailable where one subject's consents could not be read."""
+    told: dict[PatientKey, SubjectFacts] = {}
+    revisions: dict[Subject, Revision] = {}
+    for key, subject in subjects.items():
+        found = snapshot.get(subject)
+        if not isinstance(found, Found):
+            raise Unavailable("the consents that this needs cannot be read")
+        told[key] = subject_facts(key, known[key], found.consents, {})
+        revisions[subject] = found.revision
+    return Facts(
+        exchange=exchange,
+        policy=policy,
+        directory=directory,
+        subjects=told,
+        context=context,
+        revisions=revisions,
+        own=own,
+        source=source,
+    )
