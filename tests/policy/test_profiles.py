@@ -1,0 +1,61 @@
+"""The cases that stand beside the profiles, each asked as a question."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway import bootstrap
+from gateway.errors import ProfileError
+from gateway.facts.cases import ProfileCase, failures, read_cases
+
+FILES = sorted((Path(__file__).parents[2] / "profiles").glob("*/*_test.yaml"))
+SHELF = bootstrap.read_shelf()
+CASES = [
+    case for file in FILES for case in read_cases(file.read_text(encoding="utf-8"), f"{file.parent.name}/{file.name}")
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.where)
+def test_a_case_of_a_profile(case: ProfileCase):
+    """What the case lists is disclosed or masked, and nothing else; effect, rules and obligations are as it says."""
+    assert [] == list(failures(case, SHELF))
+
+
+@pytest.mark.parametrize("profile", ["base", "us-hipaa", "us-part2"])
+def test_every_profile_has_cases(profile):
+    """No profile comes without cases beside it."""
+    assert [case for case in CASES if case.question["profile"] == profile]
+
+
+def test_a_case_that_expects_wrongly_fails():
+    """The comparison can fail: a case turned round is told in words."""
+    case = next(case for case in CASES if case.obligations and case.effect == "permit")
+    turned = ProfileCase(
+        where=case.where,
+        says=case.says,
+        question=case.question,
+        effect="deny",
+        disclosed=frozenset(),
+        masked=case.masked,
+        rules=frozenset({"nothing"}),
+        reason="law_part2",
+        obligations=frozenset(),
+    )
+
+    assert {"effect", "disclosed", "rules", "reason", "obligations"} <= {
+        f.split(":")[0] for f in failures(turned, SHELF)
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("profile: base\nat: x\ncases: []\n", "has no cases"),
+        ("profile: base\nat: x\ncases: [{says: a, from: b, to: b, purpose: TREAT, expect: {effect: deny}}]\n", "`b`"),
+        ("profile: base\nat: x\ncases: []\nmore: 1\n", "more: unknown key"),
+    ],
+)
+def test_a_wrong_case_file_is_named(text, told):
+    """A case file with a misspelt key, an unknown party or no cases does not load."""
+    with pytest.raises(ProfileError, match=told):
+        read_cases(text, "x_test.yaml")
