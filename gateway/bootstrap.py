@@ -5,6 +5,7 @@ Rules of this file
 2. What is missing or wrong stops the start; nothing is served on defaults nobody stated.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -52,6 +53,19 @@ def read_shelf(folders: Iterable[Path] = (), switches: Mapping[str, Mapping[str,
     policies = {name: read_policy(name, texts, ZoneInfo, chosen.get(name)) for name in texts}
     make = _toolmaker()
     return Shelf(policies, {name: make(policy) for name, policy in policies.items()})
+
+
+def read_case_files(folders: Iterable[Path] = ()) -> list[tuple[str, str]]:
+    """Read the case files beside the profiles: (name for messages, text)."""
+    roots = (files("profiles"), *folders)
+    found = [file for root in roots for folder in root.iterdir() if folder.is_dir() for file in folder.iterdir()]
+    return [(file.name, _text(file)) for file in found if file.name.endswith("_test.yaml")]
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a secret where only its owner can read it. Raises FileExistsError rather than replacing one."""
+    with path.open("x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(text)
 
 
 class _Toolmaker:

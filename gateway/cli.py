@@ -13,10 +13,14 @@ from typing import Annotated, Any, NoReturn
 import msgspec
 import typer
 from rich.console import Console
+from rich.table import Table
 
-from gateway import bootstrap
+from gateway import bootstrap, clock
 from gateway.errors import ProfileError, QuestionError
 from gateway.facts.answer import Shelf, answer
+from gateway.facts.cases import failures, read_cases
+from gateway.identity.dev_issuer import development_token, new_key
+from gateway.policy.model import PartyMatch, Policy, Rule
 
 app = typer.Typer(
     name="consent-gateway",
@@ -25,7 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+_profiles = typer.Typer(help="Read, check and try the profiles that decide.", no_args_is_help=True)
+app.add_typer(_profiles, name="profiles")
 _err = Console(stderr=True)
+_out = Console()
 
 Profiles = Annotated[
     list[Path] | None, typer.Option("--profiles", help="A folder of your own profiles; may be given several times.")
@@ -40,10 +47,7 @@ def decide(
     profiles: Profiles = None,
 ) -> None:
     """Answer what the proxy would do with one exchange, without an upstream."""
-    try:
-        shelf = bootstrap.read_shelf(profiles or ())
-    except ProfileError as wrong:
-        _stop(wrong.message, 3)
+    shelf = _shelf(profiles)
     raw = sys.stdin.buffer.read() if file == "-" else _read(file)
     if ndjson:
         _decide_lines(raw, shelf, exit_status=exit_status)
@@ -85,6 +89,123 @@ def _id_of(line: bytes) -> object:
 def _print(found: dict[str, Any]) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
     sys.stdout.buffer.flush()
+
+
+@_profiles.command("list")
+def list_profiles(profiles: Profiles = None) -> None:
+    """List the profiles, with what each is for."""
+    table = Table("profile", "version", "title", "extends", box=None)
+    for policy in _shelf(profiles).policies.values():
+        table.add_row(policy.name, policy.version, policy.title, ", ".join(policy.chain[:-1]))
+    _out.print(table)
+
+
+@_profiles.command("show")
+def show_profile(name: str, profiles: Profiles = None) -> None:
+    """Print a profile so that it can be read aloud: every rule, what it needs, where it is written."""
+    policy = _policy(name, profiles)
+    _out.print(f"[bold]{policy.title}[/bold] ({policy.name}, {policy.version})", policy.says, sep="\n", end="\n\n")
+    table = Table("rule", "says", "from → to, for", "what", "needs", "law", show_lines=True)
+    for rule in policy.rules:
+        table.add_row(rule.id, rule.says, _parties(rule), _data(rule, policy), _needs(rule), rule.cite)
+    _out.print(table)
+    for switch in policy.switches.values():
+        _out.print(f"switch {switch.id} = {'on' if switch.value else 'off'}: {switch.says}")
+
+
+@_profiles.command("check")
+def check_profiles(profiles: Profiles = None) -> None:
+    """Read every profile strictly; exit 3 naming file, line and key of what is wrong."""
+    shelf = _shelf(profiles)
+    _out.print(f"{len(shelf.policies)} profiles read: {', '.join(shelf.policies)}")
+
+
+@_profiles.command("test")
+def test_profiles(
+    names: Annotated[list[str] | None, typer.Argument(help="Profiles; none means all.")] = None,
+    profiles: Profiles = None,
+) -> None:
+    """Ask the cases beside the profiles (`*_test.yaml`); exit 1 when one does not come out as it says."""
+    shelf = _shelf(profiles)
+    passed = failed = 0
+    for file, text in bootstrap.read_case_files(profiles or ()):
+        for case in read_cases(text, file):
+            if names and case.question["profile"] not in names:
+                continue
+            wrong = list(failures(case, shelf))
+            failed += bool(wrong)
+            passed += not wrong
+            for line in wrong:
+                _out.print(f"{case.where}: {case.says}\n    {line}", highlight=False, markup=False)
+    _out.print(f"{passed} passed, {failed} failed")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def token(
+    client: Annotated[str, typer.Option(help="The client_id, as the directory registers it.")],
+    audience: Annotated[str, typer.Option(help="The audience that the gateway's issuer entry asks for.")],
+    key: Annotated[Path, typer.Option(help="The development issuer's private key; made where there is none.")],
+    purpose: Annotated[list[str] | None, typer.Option(help="A purpose of use the token grants.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="patient_app, privacy_officer or operator.")] = None,
+    patient: Annotated[str, typer.Option(help="Whose app this is, such as Patient/rosa.")] = "",
+) -> None:
+    """Sign a token of the development issuer, for trying things out; never for data of real people."""
+    if not key.exists():
+        bootstrap.write_private(key, new_key())
+    signed = development_token(
+        _read(str(key)).decode(),
+        client_id=client,
+        audience=audience,
+        at=clock.now(),
+        purposes=purpose,
+        roles=role or (),
+        patient=patient,
+    )
+    sys.stdout.write(signed + "\n")
+
+
+def _shelf(profiles: list[Path] | None) -> Shelf:
+    try:
+        return bootstrap.read_shelf(profiles or ())
+    except ProfileError as wrong:
+        _stop(wrong.message, 3)
+
+
+def _policy(name: str, profiles: list[Path] | None) -> Policy:
+    policies = _shelf(profiles).policies
+    if name not in policies:
+        _stop(f"no profile `{name}`; there are {', '.join(policies)}", 2)
+    return policies[name]
+
+
+def _parties(rule: Rule) -> str:
+    purposes = ", ".join(purpose.code or "" for purpose in rule.purposes) or "any purpose"
+    by = f" under {' or '.join(sorted(rule.agreements))}" if rule.agreements else ""
+    return f"{_party(rule.discloser)} → {_party(rule.recipient)}, {purposes}{by}"
+
+
+def _party(match: PartyMatch) -> str:
+    words = sorted(match.types or ())
+    words += [] if match.hipaa_covered is None else ["HIPAA covered" if match.hipaa_covered else "not HIPAA covered"]
+    words += [] if match.part2_program is None else ["Part 2 program" if match.part2_program else "no Part 2 program"]
+    words += [" or ".join(_party(one) for one in match.any)] if match.any else []
+    return ", ".join(words) or "anyone"
+
+
+def _data(rule: Rule, policy: Policy) -> str:
+    if rule.no_patient:
+        return "what is about no patient"
+    return "; ".join(policy.categories[one].says for one in sorted(rule.data)) if rule.data else "any record"
+
+
+def _needs(rule: Rule) -> str:
+    verb = "denies" if rule.effect == "deny" else rule.effect.value + "s"
+    needs = f", if {' and '.join(rule.needs)}" if rule.needs else ""
+    unless = f", unless {' or '.join(rule.unless)}" if rule.unless else ""
+    with_what = f"; with {', '.join(rule.obligations)}" if rule.obligations else ""
+    return verb + needs + unless + with_what
 
 
 def _read(file: str) -> bytes:
