@@ -64,7 +64,7 @@ def read_case_files(folders: Iterable[Path] = ()) -> list[tuple[str, str]]:
 
 def write_private(path: Path, text: str) -> None:
     """Write a secret where only its owner can read it. Raises FileExistsError rather than replacing one."""
-    with path.open("x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
 
 

@@ -105,10 +105,9 @@ def show_profile(name: str, profiles: Profiles = None) -> None:
     """Print a profile so that it can be read aloud: every rule, what it needs, where it is written."""
     policy = _policy(name, profiles)
     _out.print(f"[bold]{policy.title}[/bold] ({policy.name}, {policy.version})", policy.says, sep="\n", end="\n\n")
-    table = Table("rule", "says", "from → to, for", "what", "needs", "law", show_lines=True)
     for rule in policy.rules:
-        table.add_row(rule.id, rule.says, _parties(rule), _data(rule, policy), _needs(rule), rule.cite)
-    _out.print(table)
+        _out.print(f"[bold]{rule.id}[/bold] ({rule.cite})\n  {rule.says}", highlight=False)
+        _out.print(f"  {_parties(rule)}; {_data(rule, policy)}\n  {_needs(rule)}\n", highlight=False, markup=False)
     for switch in policy.switches.values():
         _out.print(f"switch {switch.id} = {'on' if switch.value else 'off'}: {switch.says}")
 
@@ -121,7 +120,7 @@ def check_profiles(profiles: Profiles = None) -> None:
 
 
 @_profiles.command("test")
-def test_profiles(
+def try_profiles(
     names: Annotated[list[str] | None, typer.Argument(help="Profiles; none means all.")] = None,
     profiles: Profiles = None,
 ) -> None:
