@@ -3,9 +3,10 @@
 Rules of this file (law 5)
 1. Every value that is on no edited path keeps its own text, white space and all; without edits the text is the same.
 2. A cut that leaves an array or object empty takes that away too: FHIR knows neither (R4 json.html).
-3. A primitive goes with its `_sibling`. In arrays of primitives the two stay aligned: what is cut from the sibling
-   alone leaves a null, and a sibling of nothing but nulls goes.
-4. An edit inside what is cut or replaced has nothing left to change; where two name one place, a cut wins.
+3. What is cut or replaced takes its `_sibling` along: extensions speak of the value that was there. Arrays of
+   primitives stay aligned with theirs; what is cut from the sibling alone leaves a null, and nulls alone go.
+4. An edit inside what is cut or replaced has nothing left to change; where a cut names the place of another, it wins.
+5. An edit that cannot be made, and two that contradict each other, are errors: the caller withholds the resource.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ import msgspec
 
 from gateway.decision.model import Edit, Op
 from gateway.fhir.pointer import index, items_of, members_of, segments
+from gateway.fhir.strict import decode
 
 _NULL: Final = b"null"
 _APPEND: Final = "-"
@@ -23,34 +25,39 @@ _APPEND: Final = "-"
 class _Place:
     """The edits at one place of the text, and the places below it that have any."""
 
-    __slots__ = ("below", "cut", "fresh", "inserted", "may_be_missing")
+    __slots__ = ("below", "cut", "fresh", "inserted")
 
     def __init__(self) -> None:
         self.cut = False
         self.fresh: bytes | None = None  # what replaces it
         self.inserted: list[bytes] = []  # what comes in here: a new member, or before this index
-        self.may_be_missing = True
         self.below: dict[str, _Place] = {}
 
-    def at(self, path: Iterable[str], *, needed: bool = True) -> "_Place":
-        place = self
-        for segment in path:
-            place = place.below.setdefault(segment, _Place())
-            place.may_be_missing = place.may_be_missing and not needed
-        return place
+    @property
+    def gone(self) -> bool:
+        """Whether the value that was here does not stay."""
+        return self.cut or self.fresh is not None
+
+    @property
+    def only_inserts(self) -> bool:
+        """Whether nothing is said of a value that would have to be here."""
+        return not (self.gone or self.below)
+
+
+_UNTOUCHED: Final = _Place()
 
 
 def apply(raw: bytes, edits: Iterable[Edit]) -> bytes:
     """Give `raw` (JSON text that was checked) with all edits made, by the pointers of the text as it came.
 
-    Raises ValueError for a pointer that leads nowhere, and where nothing of the text would be left.
+    Raises ValueError by rule 5, for a new value that is not strict JSON, and where nothing of the text would be left.
     """
     root = _Place()
     for edit in edits:
         _enter(root, edit)
     if not root.below:
         return raw
-    text = _edited(raw, root)
+    text = _edited(raw.strip(), root)
     if text is None:
         raise ValueError("nothing is left of the text")
     return text
@@ -60,29 +67,22 @@ def _enter(root: _Place, edit: Edit) -> None:
     path = segments(edit.path)
     if not path:
         raise ValueError("an edit of the whole text")
+    place = root
+    for segment in path:
+        place = place.below.setdefault(segment, _Place())
+    if edit.op is Op.CUT:
+        place.cut = True
+        return
+    decode(edit.value)
     if edit.op is Op.INSERT:
-        root.at(path[:-1]).below.setdefault(path[-1], _Place()).inserted.append(edit.value)
+        place.inserted.append(edit.value)
         return
-    place = root.at(path)
-    if edit.op is Op.REPLACE:
-        place.fresh = edit.value
-        return
-    place.cut = True
-    sibling = _sibling(path)
-    if sibling is not None:
-        root.at(sibling, needed=False).cut = True
+    if place.fresh is not None and place.fresh != edit.value:
+        raise ValueError("two values for one place")
+    place.fresh = edit.value
 
 
-def _sibling(path: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Give the path of a primitive's `_sibling`, for a member or for an element of an array of primitives."""
-    if index(path[-1]) is None:
-        return None if path[-1].startswith("_") else (*path[:-1], f"_{path[-1]}")
-    if len(path) > 1 and not path[-2].startswith("_") and index(path[-2]) is None:
-        return (*path[:-2], f"_{path[-2]}", path[-1])
-    return None
-
-
-def _edited(text: bytes, place: _Place, name: str = "") -> bytes | None:
+def _edited(text: bytes, place: _Place) -> bytes | None:
     """Give the text of one value after the edits at it and below it; None where it goes."""
     if place.cut:
         return None
@@ -90,53 +90,105 @@ def _edited(text: bytes, place: _Place, name: str = "") -> bytes | None:
         return place.fresh
     if not place.below:
         return text
-    start = text.lstrip()[:1]
-    if start == b"{":
-        return _object(text, place)
-    if start == b"[":
-        return _array(text, place, name)
-    if all(below.may_be_missing for below in place.below.values()):
-        return text
-    raise ValueError("a pointer leads into a value that holds nothing")
+    match text[:1]:
+        case b"{":
+            return _object(text, place)
+        case b"[":
+            return _array(text, place)
+        case _:
+            raise ValueError("a pointer leads into a value that holds nothing")
 
 
 def _object(text: bytes, place: _Place) -> bytes | None:
     members = {name: bytes(value) for name, value in members_of(text).items()}
-    kept = []
+    results: dict[str, bytes | None] = {}
     for name, value in members.items():
-        below = place.below.get(name)
-        new = value if below is None else _edited(value, below, name)
-        if new is not None:
-            kept.append((name, new))
-    for name, below in place.below.items():
-        if name in members:
-            continue
+        below = place.below.get(name, _UNTOUCHED)
         if below.inserted:
-            kept.append((name, below.inserted[0]))
-        elif not below.may_be_missing:
-            raise ValueError("a pointer leads nowhere")
-    return b"{" + b",".join(msgspec.json.encode(name) + b":" + value for name, value in kept) + b"}" if kept else None
+            raise ValueError("an insert where there is a member already")
+        base = name.removeprefix("_")
+        sibling = f"_{base}"
+        if base in members and sibling in members:
+            if name == base or name not in results:
+                pair = (place.below.get(base, _UNTOUCHED), place.below.get(sibling, _UNTOUCHED))
+                results[base], results[sibling] = _pair(members[base], members[sibling], *pair)
+        else:
+            results[name] = _edited(value, below)
+    for name, below in place.below.items():
+        if name not in members:
+            results[name] = _new_member(below)
+    kept = [(name, results[name]) for name in (*members, *(name for name in results if name not in members))]
+    left = [msgspec.json.encode(name) + b":" + value for name, value in kept if value is not None]
+    return b"{" + b",".join(left) + b"}" if left else None
 
 
-def _array(text: bytes, place: _Place, name: str) -> bytes | None:
-    items = [bytes(item) for item in items_of(text)]
-    known = {str(number) for number in range(len(items))}
-    if any(key not in known and not (below.inserted or below.may_be_missing) for key, below in place.below.items()):
+def _new_member(place: _Place) -> bytes:
+    if not place.inserted or not place.only_inserts:
         raise ValueError("a pointer leads nowhere")
+    if len(set(place.inserted)) > 1:
+        raise ValueError("two values for one place")
+    return place.inserted[0]
+
+
+def _array(text: bytes, place: _Place) -> bytes | None:
+    items = [bytes(item) for item in items_of(text)]
+    _check_places(place, len(items))
     kept: list[bytes] = []
     for number, item in enumerate(items):
-        below = place.below.get(str(number))
-        if below is None:
-            kept.append(item)
-            continue
+        below = place.below.get(str(number), _UNTOUCHED)
         kept += below.inserted
-        new = _edited(item, below)
-        if new is not None:
+        if (new := _edited(item, below)) is not None:
             kept.append(new)
-        elif name.startswith("_") and not below.may_be_missing:
-            kept.append(_NULL)
-    for end in (_APPEND, str(len(items))):
-        kept += place.below[end].inserted if end in place.below else []
-    if not kept or (name.startswith("_") and all(item.strip() == _NULL for item in kept)):
-        return None
-    return b"[" + b",".join(kept) + b"]"
+    return _listed(kept + _at_end(place, len(items)))
+
+
+def _pair(value: bytes, sibling: bytes, place: _Place, beside: _Place) -> tuple[bytes | None, bytes | None]:
+    """Give a member and its `_sibling` after their edits (rule 3)."""
+    if place is beside:  # both untouched
+        return value, sibling
+    if place.gone:
+        return _edited(value, place), None
+    if value[:1] == b"[" and sibling[:1] == b"[" and not beside.gone:
+        return _aligned(value, sibling, place, beside)
+    return _edited(value, place), _edited(sibling, beside)
+
+
+def _aligned(value: bytes, sibling: bytes, place: _Place, beside: _Place) -> tuple[bytes | None, bytes | None]:
+    """Give an array of primitives and the array of their extensions, place by place; a missing place is a null."""
+    values, besides = ([bytes(item) for item in items_of(text)] for text in (value, sibling))
+    length = max(len(values), len(besides))
+    _check_places(place, length)
+    _check_places(beside, length)
+    if any(below.inserted for below in beside.below.values()):
+        raise ValueError("an insert among the extensions of an array")
+    rows: list[tuple[bytes, bytes]] = []
+    for number in range(length):
+        here, there = place.below.get(str(number), _UNTOUCHED), beside.below.get(str(number), _UNTOUCHED)
+        rows += [(new, _NULL) for new in here.inserted]
+        if here.cut:
+            continue
+        item = values[number] if number < len(values) else _NULL
+        extra = _NULL if here.gone or number >= len(besides) else besides[number]
+        row = (_edited(item, here) or _NULL, extra if here.gone else _edited(extra, there) or _NULL)
+        if row != (_NULL, _NULL) or (item, extra) == row:
+            rows.append(row)
+    rows += [(new, _NULL) for new in _at_end(place, length)]
+    first, second = [one for one, _ in rows], [other for _, other in rows]
+    return value if first == values else _listed(first), sibling if second == besides else _listed(second)
+
+
+def _check_places(place: _Place, length: int) -> None:
+    """Hold the places named in an array against its length: an element, or an insert before one or at the end."""
+    for segment, below in place.below.items():
+        number = length if segment == _APPEND else index(segment)
+        if number is None or number > length or (number == length and not below.only_inserts):
+            raise ValueError("a pointer leads nowhere")
+
+
+def _at_end(place: _Place, length: int) -> list[bytes]:
+    return [value for end in (str(length), _APPEND) if end in place.below for value in place.below[end].inserted]
+
+
+def _listed(items: list[bytes]) -> bytes | None:
+    """Give the text of an array, None for one that is empty or holds nothing but nulls."""
+    return None if all(item == _NULL for item in items) else b"[" + b",".join(items) + b"]"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.decision.model import Edit, Op
+from gateway.fhir.pointer import members_of
 from gateway.release.edits import apply
 
 
@@ -88,6 +89,76 @@ def test_cutting_everything_is_an_error():
         apply(b'{"a":1}', cut("/a"))
 
 
+def test_cutting_both_of_a_pair_leaves_the_rest_aligned():
+    """A value and its extension cut each by an edit of its own take one place, not two."""
+    raw = b'{"given":["a","b"],"_given":[{"id":"x"},{"id":"y"}]}'
+
+    assert b'{"given":["b"],"_given":[{"id":"y"}]}' == apply(raw, cut("/given/0", "/_given/0"))
+
+
+def test_a_place_with_nothing_left_on_either_side_goes():
+    """Where only an extension stood, cutting it takes the place away; a pair of nulls says nothing."""
+    raw = b'{"given":[null,"b"],"_given":[{"extension":[{"url":"u"}]},null]}'
+
+    assert b'{"given":["b"]}' == apply(raw, cut("/_given/0/extension/0"))
+    assert b'{"_given":[{"extension":[{"url":"u"}]}]}' == apply(raw, cut("/given/1"))
+
+
+def test_what_is_replaced_loses_its_extensions():
+    """The extension of a date speaks of that date (a time of birth), so it goes when another date is put there."""
+    raw = b'{"birthDate":"1970-01-02","_birthDate":{"id":"z"},"n":["a","b"],"_n":[{"id":"x"},{"id":"y"}]}'
+    edits = [Edit(Op.REPLACE, "/birthDate", b'"1970"'), Edit(Op.REPLACE, "/n/0", b'"c"')]
+
+    assert b'{"birthDate":"1970","n":["c","b"],"_n":[null,{"id":"y"}]}' == apply(raw, edits)
+
+
+def test_an_insert_among_primitives_keeps_their_extensions_in_place():
+    """What comes in has no extension: a null comes in beside it."""
+    raw = b'{"n":["a","b"],"_n":[{"id":"x"},{"id":"y"}]}'
+    edits = [Edit(Op.INSERT, "/n/1", b'"c"'), Edit(Op.INSERT, "/n/-", b'"d"')]
+
+    assert b'{"n":["a","c","b","d"],"_n":[{"id":"x"},null,{"id":"y"},null]}' == apply(raw, edits)
+
+
+def test_untouched_pairs_keep_their_text():
+    """Arrays with extensions beside an edited member leave as they came, spaces and all."""
+    raw = b'{"n":[ "a" ],"_n":[ {"id":"x"} ],"b":1}'
+
+    assert b'{"n":[ "a" ],"_n":[ {"id":"x"} ]}' == apply(raw, cut("/b"))
+    assert b'{"n":[ "a" ],"b":1}' == apply(raw, cut("/_n/0/id"))
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        [Edit(Op.INSERT, "/b", b"1")],
+        [Edit(Op.INSERT, "/a/7", b"1")],
+        [Edit(Op.INSERT, "/x/y", b"1")],
+        [Edit(Op.INSERT, "/x/-", b"1")],
+        [Edit(Op.INSERT, "/x", b"1"), Edit(Op.INSERT, "/x", b"2")],
+        [Edit(Op.REPLACE, "/x", b"1")],
+        [Edit(Op.REPLACE, "/b", b"1"), Edit(Op.REPLACE, "/b", b"3")],
+        [Edit(Op.REPLACE, "/b", b"1}")],
+        [Edit(Op.REPLACE, "/b", b'{"x":1,"x":2}')],
+        [Edit(Op.REPLACE, "/b", b"")],
+        [Edit(Op.CUT, "/a/-")],
+        [Edit(Op.CUT, "/a/01")],
+        [Edit(Op.CUT, "/a/1"), Edit(Op.INSERT, "/a/1", b"5")],
+    ],
+)
+def test_an_edit_that_cannot_be_made_is_an_error(edits):
+    """Nothing is passed over: no insert on a member, none beyond the end, no second opinion, no odd text."""
+    with pytest.raises(ValueError, match=r"\w"):
+        apply(b'{"a":[1],"b":2}', edits)
+
+
+def test_inserts_alone_keep_a_container():
+    """An array whose elements all go stays for what comes in."""
+    edits = [*cut("/a/0"), Edit(Op.INSERT, "/a/0", b"5")]
+
+    assert b'{"a":[5],"b":2}' == apply(b'{"a":[1],"b":2}', edits)
+
+
 # A naive oracle over parsed trees, and the same through the text.
 keys = st.sampled_from(["a", "b", "c", "d~e", "f/g"])
 leaves = st.one_of(st.integers(), st.text(max_size=5), st.booleans())
@@ -139,3 +210,39 @@ def test_cuts_agree_with_a_tree_that_is_rebuilt(tree, data):
             apply(raw, cut(*chosen))
     else:
         assert expected == json.loads(apply(raw, cut(*chosen)))
+
+
+@given(trees, st.data())
+def test_what_is_not_on_an_edited_path_keeps_its_very_text(tree, data):
+    """Each value beside the cuts stands in the new text as it stood in the old one, written in an unusual way."""
+    chosen = data.draw(st.lists(st.sampled_from(pointers(tree)), min_size=1, max_size=3))
+    old = json.dumps(tree, indent=3, separators=(" ,", " : ")).encode()
+    if without(tree, set(chosen)) is None:
+        return
+    new = apply(old, cut(*chosen))
+    for name, text in members_of(old).items():
+        at = f"/{name.replace('~', '~0').replace('/', '~1')}"
+        if not any(path == at or path.startswith(f"{at}/") for path in chosen):
+            assert bytes(text) == bytes(members_of(new)[name])
+
+
+values = st.lists(st.none() | st.sampled_from(["v", "w"]), min_size=1, max_size=4)
+
+
+@given(values, st.data())
+def test_values_and_extensions_never_part(given_names, data):
+    """Whatever is cut on either side, each value that is left stands beside the extension it stood beside."""
+    besides = [data.draw(st.none() | st.just({"id": f"x{n}"})) for n in range(len(given_names))]
+    texts = [name and f"{name}{n}" for n, name in enumerate(given_names)]
+    sides = st.sampled_from(["given", "_given"])
+    chosen = set(data.draw(st.lists(st.tuples(sides, st.integers(0, len(texts) - 1)), max_size=3)))
+    raw = json.dumps({"r": 1, "given": texts, "_given": besides}).encode()
+    left = json.loads(apply(raw, cut(*(f"/{side}/{number}" for side, number in chosen))))
+    names = [beside and beside["id"] for beside in besides]
+    rows = [(t, None if ("_given", n) in chosen else b) for n, (t, b) in enumerate(zip(texts, names, strict=True))]
+    expected = {row for n, row in enumerate(rows) if ("given", n) not in chosen} - {(None, None)}
+    first, second = left.get("given", []), [beside and beside["id"] for beside in left.get("_given", [])]
+    assert not first or not second or len(first) == len(second)
+    length = max(len(first), len(second))
+    pairs = zip(first or [None] * length, second or [None] * length, strict=True)
+    assert expected == set(pairs) - {(None, None)}
