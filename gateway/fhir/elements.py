@@ -5,6 +5,7 @@ Rules of this file
 2. What the table does not know is answered with None, never with a guess: unknown means any type, any target.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -117,6 +118,10 @@ class Elements:
             if (found := self._parameters.get(base, {}).get(name)) is not None:
                 return found
         return None
+
+    def parameters(self, kind: str) -> Mapping[str, Parameter]:
+        """Give the search parameters that R4 defines for resource type `kind` itself, by name."""
+        return self._parameters.get(kind, {})
 
     def types_named(self, name: str) -> frozenset[str]:
         """Give every type that an element of this JSON name has anywhere in R4 (used to hold other tables to this)."""

@@ -1,0 +1,485 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import BadRequest, NotSupported
+from gateway.fhir.query import parse_query
+from gateway.fhir.references import Local, parse_base
+from gateway.fhir.search import Include, NamedBy, SearchLimits, admit, meets
+from gateway.fhir.search_offers import Offers, resting_on
+
+NO_PATIENT = frozenset({"Location", "Medication", "Organization", "Practitioner", "PractitionerRole"})
+PUBLIC = parse_base("https://gateway.example/north/ehr")
+UPSTREAM = parse_base("http://10.0.0.1:8080/fhir")
+OWN = frozenset({PUBLIC, UPSTREAM})
+
+
+@pytest.fixture(scope="module")
+def offers(elements):
+    """What every caller is offered."""
+    return Offers(elements, no_patient_types=NO_PATIENT)
+
+
+@pytest.fixture
+def search(offers):
+    """Admit a search written as type?query."""
+
+    def admitted(text, offers=offers, **more):
+        type_, _, query = text.partition("?")
+        return admit(type_, parse_query(query.encode()), offers, own=frozenset({PUBLIC}), **more)
+
+    return admitted
+
+
+@pytest.mark.parametrize(
+    ("asked", "upstream"),
+    [
+        ("Observation?patient=P1", "patient=Patient/P1"),
+        ("Observation?patient=Patient/P1", "patient=Patient/P1"),
+        ("Observation?patient=https://gateway.example/north/ehr/Patient/P1", "patient=Patient/P1"),
+        ("Observation?subject=P1", "subject=Patient/P1"),
+        ("Observation?subject:Patient=P1", "patient=Patient/P1"),
+        ("AdverseEvent?subject:Patient=P1", "subject=Patient/P1"),
+        ("Observation?encounter=E1", "encounter=Encounter/E1"),
+        ("Observation?_id=a,b,c", "_id=a,b,c"),
+        ("Condition?code=http://snomed.info/sct|1,2&patient=P1", "code=http://snomed.info/sct|1,2&patient=Patient/P1"),
+        ("Condition?patient=P1&category=|x", "patient=Patient/P1&category=|x"),
+        (r"Condition?patient=P1&code=a\,b", r"patient=Patient/P1&code=a\,b"),
+        ("Observation?patient=P1&date=ge2020-01&date=lt2021", "patient=Patient/P1&date=ge2020-01&date=lt2021"),
+        (
+            "Observation?patient=P1&_lastUpdated=gt2020-01-01T00:00:00%2B01:00",
+            "patient=Patient/P1&_lastUpdated=gt2020-01-01T00:00:00+01:00",
+        ),
+        ("Patient?_id=P1", "_id=P1"),
+        ("Patient?identifier=http://x|1", "identifier=http://x|1"),
+        ("Patient?family=%C3%89t%C3%A9,O%27Neil&gender=female", "family=Été,O'Neil&gender=female"),
+        ("Patient?given=Ann&birthdate=1980-01-31", "given=Ann&birthdate=1980-01-31"),
+        ("Practitioner?family=Chen", "family=Chen"),
+        ("Organization?", ""),
+        ("PractitionerRole?organization=O1", "organization=Organization/O1"),
+    ],
+)
+def test_an_admitted_search_is_sent_on_with_references_in_one_form(search, asked, upstream):
+    """What the upstream gets is the client's own parameters in its order, references as Type/id."""
+    assert upstream == "&".join(f"{name}={value}" for name, value in search(asked).upstream)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "_has:Observation:patient:code=x",
+        "%5Fhas%3AObservation%3Apatient%3Acode=x",
+        "_has:Observation:patient:_has:Provenance:target:agent=x",
+        "subject:Patient.name=x",
+        "subject.name=x",
+        "patient.identifier=x",
+        "encounter:Encounter.service-provider=x",
+        "code:not=x",
+        "code:text=x",
+        "code:in=http://x",
+        "code:not-in=http://x",
+        "code:above=x",
+        "code:below=x",
+        "code:of-type=x",
+        "code:missing=true",
+        "encounter:missing=true",
+        "date:missing=true",
+        "patient:Patient=P1",
+        "subject:Group=P1",
+        "patient:identifier=x|y",
+        "_id:not=x",
+        "_elements=id",
+        "_summary=count",
+        "_summary=true",
+        "_total=accurate",
+        "_total=ESTIMATE",
+        "_sort=-date",
+        "_sort=value-quantity",
+        "_filter=code%20eq%20x",
+        "_security=http://x|SUD",
+        "_security:not=http://x|SUD",
+        "_tag=x",
+        "_profile=http://x",
+        "_source=http://x",
+        "_text=x",
+        "_content=x",
+        "_list=x",
+        "_in=x",
+        "_query=x",
+        "_type=Observation",
+        "_contained=true",
+        "_containedType=contained",
+        "_since=2020-01-01",
+        "_getpages=123",
+        "_getpagesoffset=20",
+        "_offset=20",
+        "_page=2",
+        "_score=1",
+        "_method=DELETE",
+        "_at=2020",
+        "value-quantity=gt100",
+        "component-code-value-quantity=8480-6$gt140",
+        "combo-code=x",
+        "note=x",
+        "performer=x",
+        "nothing=x",
+        "_ID=1",
+        "_Count=1",
+        "Patient=P1",
+        "_include:iterate=Observation:encounter",
+        "_include:recurse=Observation:encounter",
+        "_revinclude:iterate=Provenance:target",
+    ],
+)
+def test_every_other_parameter_has_the_one_refusal_by_its_name(search, query):
+    """L012 to L019, L024: oracles are refused by form; the text names nothing but the client's own word."""
+    ((name, _),) = parse_query(query.encode())
+    with pytest.raises(NotSupported) as caught:
+        search(f"Observation?patient=P1&{query}")
+
+    assert (400, f"the parameter `{name}` is not supported here") == (caught.value.status, caught.value.message)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "patient=",
+        "patient=P1,P2",
+        "patient=Group/G1",
+        "patient=patient/P1",
+        "patient=Patient/P1/_history/2",
+        "patient=P_1",
+        "patient=%23p",
+        "patient=urn:uuid:1",
+        "patient=Patient?identifier=x",
+        "patient=https://sink.example/Patient/P1",
+        "patient=https://gateway.example/north/ehr/Patient/P1?x=y",
+        "patient=http://10.0.0.1:8080/fhir/Patient/P1",
+        "encounter=EpisodeOfCare/1",
+        "_id=",
+        "_id=a,,b",
+        "_id=a,b,",
+        "_id=Patient/a",
+        "_id=a%2Fb",
+        "_id=" + ",".join(["a"] * 51),
+        "code=",
+        "code=|",
+        "code=http://x|",
+        "code=a|b|c",
+        "code=a,",
+        "code=,a",
+        "code=a%5C",
+        "code=a%5Cn",
+        "code=8480-6$gt140",
+        "code=http://a+b|c",
+        "date=",
+        "date=ne2020",
+        "date=ap2020",
+        "date=ge",
+        "date=2020-13",
+        "date=2020-01-01T10:00",
+        "date=2020-01-01T10:00:00",
+        "date=2020,2021",
+        "date=GE2020",
+        "date=ge2020-01-01T00:00:00+01:00",
+        "code=" + "x" * 4001,
+        "_count=",
+        "_count=0",
+        "_count=000",
+        "_count=-1",
+        "_count=1.5",
+        "_count=%D9%A1",
+        "_count=9999999999",
+    ],
+)
+def test_a_value_that_is_not_of_the_grammar_is_refused(search, query):
+    """A value that a server could read in another way than the gateway is refused, and not repeated in the text."""
+    name = query.partition("=")[0]
+    with pytest.raises(BadRequest) as caught:
+        search(f"Observation?{query}")
+
+    assert f"the value of `{name}` is not of a form the gateway reads" == caught.value.message
+
+
+@pytest.mark.parametrize("query", ["family=,", "family=-", "name=%7C", "given=a$b"])
+def test_a_text_has_letters_and_is_no_composite(search, query):
+    """Text that asks for nothing, or for more than one thing, is refused."""
+    with pytest.raises(BadRequest):
+        search(f"Patient?{query}")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "patient=P1&patient=P1",
+        "patient=P1&subject:Patient=P1",
+        "subject=P1&subject=P2",
+        "_id=a&_id=b",
+        "patient=P1&code=a&code=b",
+        "patient=P1&date=2020&date=2021&date=2022",
+        "patient=P1&_count=1&_count=1",
+        "patient=P1&" + "&".join(["_include=Observation:encounter"] * 11),
+    ],
+)
+def test_a_parameter_is_given_once_and_a_date_twice(search, query):
+    """L019: what servers read differently when repeated is refused."""
+    with pytest.raises(BadRequest, match="given too often"):
+        search(f"Observation?{query}")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Observation?",
+        "Observation?code=x",
+        "Observation?date=ge2020&status=final&category=x",
+        "Observation?identifier=x",
+        "Observation?_lastUpdated=ge2020",
+        "Encounter?status=finished",
+        "Group?identifier=x",
+        "Bundle?_lastUpdated=ge2020",
+        "Consent?status=active",
+        "Patient?",
+        "Patient?gender=female",
+        "Patient?birthdate=1980-01-01",
+        "Patient?given=Ann",
+        "Patient?_lastUpdated=ge2020&_count=1",
+    ],
+)
+def test_a_search_of_patients_records_without_an_anchor_is_refused_by_form(search, asked):
+    """Searches on patient data are anchored; the text depends on the type alone."""
+    with pytest.raises(NotSupported, match=r"^a search for `[A-Za-z]+` needs `_id`") as caught:
+        search(asked)
+
+    assert 400 == caught.value.status
+
+
+def test_a_type_of_which_policy_does_not_say_that_it_has_no_patient_needs_an_anchor(elements):
+    """Default deny: with no list of types without a patient, every type is anchored."""
+    cautious = Offers(elements, no_patient_types=frozenset())
+
+    with pytest.raises(NotSupported):
+        admit("Organization", [("name", "x")], cautious)
+
+
+def test_the_page_has_fifty_entries_or_what_was_asked_up_to_the_limit(search):
+    """`_count` is the proxy's to send; a server may give fewer than asked."""
+    assert 50 == search("Observation?patient=P1").count
+    assert 3 == search("Observation?patient=P1&_count=3").count
+    assert 200 == search("Observation?patient=P1&_count=1000").count
+    assert 7 == search("Observation?patient=P1", limits=SearchLimits(count=7)).count
+    assert (("patient", "Patient/P1"),) == search("Observation?_count=3&patient=P1").upstream
+
+
+def test_the_self_link_has_the_clients_words_in_its_order(search):
+    """L028: nothing that the gateway added or rewrote is in what it says it honoured."""
+    found = search("Observation?_count=900&subject:Patient=P1&_include=Observation:encounter&code=x")
+
+    assert (
+        ("_count", "200"),
+        ("subject:Patient", "P1"),
+        ("_include", "Observation:encounter"),
+        ("code", "x"),
+    ) == found.honoured
+
+
+@pytest.mark.parametrize(
+    ("asked", "include"),
+    [
+        (
+            "MedicationRequest?patient=P1&_include=MedicationRequest:medication",
+            Include("MedicationRequest", "medication", ("medicationReference",), None, reverse=False),
+        ),
+        (
+            "Condition?patient=P1&_include=Condition:subject:Patient",
+            Include("Condition", "subject", ("subject",), "Patient", reverse=False),
+        ),
+        (
+            "Encounter?_id=E1&_revinclude=Observation:encounter",
+            Include("Observation", "encounter", ("encounter",), None, reverse=True),
+        ),
+        (
+            "Patient?_id=P1&_revinclude=Provenance:target:Patient",
+            Include("Provenance", "target", ("target",), "Patient", reverse=True),
+        ),
+        (
+            "PractitionerRole?_include=PractitionerRole:organization",
+            Include("PractitionerRole", "organization", ("organization",), None, reverse=False),
+        ),
+        (
+            "Practitioner?_revinclude=PractitionerRole:practitioner",
+            Include("PractitionerRole", "practitioner", ("practitioner",), None, reverse=True),
+        ),
+    ],
+)
+def test_includes_are_of_r4s_own_references(search, asked, include):
+    """An include names a reference parameter of R4, and is sent on as it was given."""
+    found = search(asked)
+
+    assert (include,) == found.includes
+    assert asked.rpartition("&")[2].rpartition("?")[2] == "=".join(found.upstream[-1])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Observation?patient=P1&_include=*",
+        "Observation?patient=P1&_include=Observation:*",
+        "Observation?patient=P1&_include=Observation",
+        "Observation?patient=P1&_include=Observation:code",
+        "Observation?patient=P1&_include=Observation:nothing",
+        "Observation?patient=P1&_include=Observation:encounter:Patient",
+        "Observation?patient=P1&_include=Observation:encounter:Encounter:x",
+        "Observation?patient=P1&_include=Encounter:patient",
+        "Observation?patient=P1&_include=observation:encounter",
+        "Observation?patient=P1&_include=",
+        "Observation?patient=P1&_include=Observation:encounter,Observation:performer",
+        "Observation?patient=P1&_revinclude=*",
+        "Observation?patient=P1&_revinclude=Provenance:*",
+        "Observation?patient=P1&_revinclude=Provenance:agent",
+        "Observation?patient=P1&_revinclude=Provenance:target:Patient",
+        "Observation?patient=P1&_revinclude=Nothing:target",
+        "Organization?_revinclude=Patient:organization",
+        "Practitioner?_id=Q&_revinclude=Observation:performer",
+        "Medication?_revinclude=MedicationRequest:medication",
+        "Location?_revinclude=Encounter:location",
+    ],
+)
+def test_any_other_include_is_refused_by_form(search, asked):
+    """L015: no wildcard; and records of patients are not reached from a search without an anchor."""
+    name = asked.rpartition("&")[2].rpartition("?")[2].partition("=")[0]
+    with pytest.raises(NotSupported, match=f"^the value of `{name}` is not supported here$"):
+        search(asked)
+
+
+def test_what_rests_on_an_element_that_may_be_withheld_is_refused(search, elements):
+    """L016, L018: parameters and includes on such an element are refused as if they did not exist."""
+    removable = {"ExplanationOfBenefit": {"item", "diagnosis"}, "Observation": {"effectiveDateTime"}, "Device": {"*"}}
+    refused = resting_on(removable, elements)
+    strict = Offers(elements, no_patient_types=NO_PATIENT, refused=refused)
+
+    assert {
+        ("ExplanationOfBenefit", "encounter"),
+        ("ExplanationOfBenefit", "detail-udi"),
+        ("ExplanationOfBenefit", "item-udi"),
+        ("ExplanationOfBenefit", "subdetail-udi"),
+        ("Observation", "date"),
+    } == {pair for pair in refused if pair[0] != "Device"}
+    assert {"patient", "status", "_lastUpdated"} < {name for type_, name in refused if type_ == "Device"}
+    search("ExplanationOfBenefit?encounter=E1")
+    with pytest.raises(NotSupported, match="the parameter `encounter` is not supported here"):
+        search("ExplanationOfBenefit?encounter=E1", strict)
+    with pytest.raises(NotSupported, match="the value of `_include` is not supported here"):
+        search("ExplanationOfBenefit?patient=P1&_include=ExplanationOfBenefit:encounter", strict)
+    with pytest.raises(NotSupported, match="the value of `_revinclude` is not supported here"):
+        search("Encounter?patient=P1&_revinclude=ExplanationOfBenefit:encounter", strict)
+    with pytest.raises(NotSupported, match="the parameter `date` is not supported here"):
+        search("Observation?patient=P1&date=2020", strict)
+
+
+def test_a_refused_anchor_takes_its_other_spelling_along(elements):
+    """`subject:Patient` is no way around a refused `subject`."""
+    strict = Offers(elements, no_patient_types=NO_PATIENT, refused={("Observation", "subject")})
+
+    with pytest.raises(NotSupported, match="`subject:Patient` is not supported"):
+        admit("Observation", [("subject:Patient", "P1")], strict)
+
+
+@pytest.mark.parametrize(
+    ("reference", "met"),
+    [
+        ({"reference": "Encounter/E1"}, True),
+        ({"reference": "Encounter/E1/_history/2"}, True),
+        ({"reference": "https://gateway.example/north/ehr/Encounter/E1"}, True),
+        ({"reference": "http://10.0.0.1:8080/fhir/Encounter/E1"}, True),
+        ({"reference": "https://sink.example/Encounter/E1"}, False),
+        ({"reference": "Encounter/E2"}, False),
+        ({"reference": "Patient/E1"}, False),
+        ({"display": "a visit"}, False),
+        ("Encounter/E1", False),
+    ],
+)
+def test_a_match_names_in_its_released_form_what_the_search_named(search, reference, met):
+    """L012, L014: where the reference that upstream matched on is withheld, the match has to go."""
+    plan = search("Observation?encounter=E1")
+
+    assert (NamedBy(("encounter",), Local("Encounter", "E1")),) == plan.conditions
+    assert met == meets(plan, {"resourceType": "Observation", "encounter": reference}, OWN)
+    assert not meets(plan, {"resourceType": "Observation"}, OWN)
+
+
+def test_every_condition_has_to_be_met_and_lists_are_looked_through(search):
+    """One of several references is enough for one condition; all conditions count."""
+    plan = search("Claim?patient=P1&encounter=E2")
+    visits = [{"encounter": [{"reference": "Encounter/E1"}, {"reference": "Encounter/E2"}]}, {"sequence": 2}]
+
+    assert meets(plan, {"patient": {"reference": "Patient/P1"}, "item": visits}, OWN)
+    assert not meets(plan, {"patient": {"reference": "Patient/P2"}, "item": visits}, OWN)
+    assert not meets(plan, {"patient": {"reference": "Patient/P1"}, "item": visits[1:]}, OWN)
+    assert meets(search("Observation?_id=a"), {}, OWN)
+
+
+def test_what_is_described_is_what_is_admitted(offers):
+    """The CapabilityStatement says neither more nor less than the search takes."""
+    described = {offer.type: offer for offer in offers.describe()}
+    found = described["Condition"]
+
+    assert "Parameters" not in described
+    assert list(described) == sorted(described)
+    assert ["_id", "_lastUpdated", "identifier", "patient", "subject", "encounter", "code", "category"] == list(
+        found.parameters
+    )
+    assert ["asserter", "encounter", "evidence-detail", "patient", "subject"] == [
+        name.removeprefix("Condition:") for name in found.includes
+    ]
+    for include in found.includes:
+        admit("Condition", [("_id", "1"), ("_include", include)], offers)
+    for include in found.revincludes:
+        admit("Condition", [("_id", "1"), ("_revinclude", include)], offers)
+
+
+def test_no_search_of_records_without_a_patient_brings_records_of_patients(offers, elements):
+    """Of all offers, those without an anchor lead to types without a patient only."""
+    for offer in offers.describe():
+        if not offer.anchored:
+            assert {source.partition(":")[0] for source in offer.revincludes} <= NO_PATIENT
+            assert all(targets and targets <= NO_PATIENT for _, targets in offer.includes.values())
+        else:
+            assert "_id" in offer.parameters
+
+
+def test_a_type_that_r4_does_not_have_is_refused(offers):
+    """Unknown anything is refused."""
+    with pytest.raises(NotSupported):
+        admit("Nothing", [("_id", "1")], offers)
+
+
+WORDS = st.sampled_from(
+    [
+        "_id",
+        "patient",
+        "subject",
+        "subject:Patient",
+        "code",
+        "_count",
+        "_include",
+        "_has:x",
+        "date",
+        "encounter:missing",
+    ]
+)
+
+
+@given(st.lists(st.tuples(WORDS, st.text(max_size=12) | st.sampled_from(["P1", "2020", "5", "Observation:patient"]))))
+def test_whatever_is_asked_ends_in_a_plan_with_an_anchor_or_in_a_refusal(offers, parameters):
+    """L012: what is sent on is of the closed list and anchored; everything else is a 400."""
+    try:
+        plan = admit("Observation", parameters, offers)
+    except (BadRequest, NotSupported) as error:
+        plan, status = None, error.status
+        assert 400 == status
+    if plan is not None:
+        sent = {name for name, _ in plan.upstream}
+        assert sent & {"_id", "patient", "subject"}
+        assert sent <= {"_id", "patient", "subject", "code", "date", "_include"}
+        assert len(parameters) == len(plan.honoured)
