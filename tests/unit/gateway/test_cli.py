@@ -1,0 +1,120 @@
+"""The command `consent-gateway`: what it prints and how it exits."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from gateway.cli import app
+
+
+@pytest.fixture
+def question(repository: Path) -> dict:
+    """Read the example question of the documentation."""
+    return json.loads((repository / "docs/examples/question.json").read_text())
+
+
+def run(*words: str, stdin: str = "") -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(app, words, input=stdin)
+
+
+def test_decide_answers_a_file(repository):
+    """The example is answered: the hospital's visit goes, the clinic's stays, and the total says one."""
+    result = run("decide", str(repository / "docs/examples/question.json"))
+
+    found = json.loads(result.stdout)
+    assert 0 == result.exit_code
+    assert "permit_redacted" == found["effect"]
+    assert {"Encounter/10": "disclosed", "Encounter/11": "withheld"} == {
+        d["resource"]: d["verdict"] for d in found["decisions"]
+    }
+    assert 1 == found["released"]["total"]
+    assert ["10"] == [entry["resource"]["id"] for entry in found["released"]["entry"]]
+
+
+def test_a_deny_exits_one_only_when_asked(question):
+    """A deny is an answer; only with --exit-status does the command fail on it."""
+    question["resource"]["entry"] = question["resource"]["entry"][1:]
+    text = json.dumps(question)
+
+    assert 0 == run("decide", "-", stdin=text).exit_code
+    assert 1 == run("decide", "-", "--exit-status", stdin=text).exit_code
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"purpose": None}, "never assumed"),
+        ({"purpose": ["TREAT", "HPAYMT"]}, "more than one purpose"),
+        ({"purpose": "TREATS"}, "no purpose of use"),
+        ({"profile": "us-hippa"}, "no profile `us-hippa`"),
+        ({"recipient": "nobody"}, "no participant `nobody`"),
+        ({"at": "2026-11-22T09:00:00"}, "`at`"),
+        ({"at": "2026-11-22"}, "offset"),
+        ({"v": 2}, "version 1"),
+        ({"facts": {"exchange": {"nonsense": True}}}, "unknown fact `nonsense`"),
+        ({"facts": {"subjects": {"Group/1": {}}}}, "no reference to a Patient"),
+        ({"unknown": 1}, "unknown"),
+        ({"agreements": [{"type": "BAA", "between": ["hospital", "nobody"]}]}, "no participant `nobody`"),
+        ({"resource": {"resourceType": "Bundle"}, "context": [[]]}, "context"),
+        ({"resource": 7}, "resource"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_exits_two(question, change, told):
+    """What is unknown, missing or doubled in a question is an error that names it, never a deny."""
+    result = run("decide", "-", stdin=json.dumps(question | change))
+
+    assert 2 == result.exit_code
+    assert "" == result.stdout
+    assert told in result.stderr.replace("\n", " ")
+
+
+def test_lines_are_answered_in_order_and_a_bad_one_does_not_stop_the_rest(question):
+    """With --ndjson every line has its answer; one that cannot be asked is told, and the run exits 2 at its end."""
+    lines = [json.dumps(question | {"id": 1}), json.dumps({"id": 2}), json.dumps(question | {"id": 3})]
+
+    result = run("decide", "-", "--ndjson", stdin="\n".join(lines))
+
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert 2 == result.exit_code
+    assert [1, 2, 3] == [answer["id"] for answer in answers]
+    assert ["effect", "error", "effect"] == [("error" if "error" in a else "effect") for a in answers]
+
+
+def test_profiles_are_listed_checked_shown_and_tried():
+    """The profile commands work on the profiles that come with the gateway."""
+    assert "us-part2" in run("profiles", "list").stdout
+    assert "3 profiles" in run("profiles", "check").stdout
+    assert "42 CFR 2.31" in run("profiles", "show", "us-part2").stdout
+    assert run("profiles", "test", "base").stdout.strip().endswith("passed, 0 failed")
+
+
+def test_a_wrong_profile_exits_three(tmp_path):
+    """A profile of the operator's that does not read stops the command, naming file and line."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "profile.yaml").write_text(
+        "profile: mine\nversion: '1'\ntitle: t\nsays: s\nextends: [base]\nnonsense: 1\n"
+    )
+    (folder / "flows.yaml").write_text("rules: []\n")
+
+    result = run("profiles", "check", "--profiles", str(tmp_path))
+
+    assert 3 == result.exit_code
+    assert "mine/profile.yaml:6: nonsense: unknown key" in result.stderr
+
+
+def test_a_token_is_signed_with_a_key_that_only_its_owner_can_read(tmp_path):
+    """The development issuer makes its key once, privately, and signs with it again."""
+    key = tmp_path / "key.json"
+    words = ("token", "--client", "c", "--audience", "a", "--key", str(key), "--purpose", "TREAT")
+
+    first, text = run(*words), key.read_text()
+    second = run(*words)
+
+    assert (0, 0) == (first.exit_code, second.exit_code)
+    assert 2 == first.stdout.count(".")
+    assert text == key.read_text()
+    assert 0o600 == key.stat().st_mode & 0o777
