@@ -64,12 +64,12 @@ class Examiner:
         decide: Decide,
         *,
         upstream: str,
-        password: str,
+        behind: str,
         store: Store,
         directory: Directory,
     ) -> None:
         self._session, self._decide, self._upstream, self._store = session, decide, upstream, store
-        self._auth = aiohttp.BasicAuth("gateway", password)
+        self._headers = {"Authorization": behind}
         self._directory = directory
         self._documents: dict[str, tuple[bytes, list[bytes]]] = {}
 
@@ -113,10 +113,9 @@ class Examiner:
             "discloser": route.owner,
             "recipient": recipient,
             "agreements": [
-                {"type": one.type, "between": sorted(one.between)}
+                {"type": one.type, "between": sorted(one.between), "period": _period(one.period)}
                 | ({} if one.purposes is None else {"purposes": sorted(one.purposes)})
                 for one in self._directory.agreements
-                if one.period == Period()
             ],
             "facts": {"subjects": self._facts(line, {route.owner, recipient})},
             "consents": [msgspec.Raw(one) for one in consents],
@@ -145,7 +144,7 @@ class Examiner:
         if search not in self._documents:
             url, entries = f"{self._upstream}/{search}", list[bytes]()
             while url:
-                async with self._session.get(url, auth=self._auth) as response:
+                async with self._session.get(url, headers=self._headers) as response:
                     response.raise_for_status()
                     page = msgspec.json.decode(await response.read(), type=_Page)
                 entries += [bytes(entry) for entry in page.entry]
@@ -201,6 +200,10 @@ def _participant(one: Participant) -> dict[str, Any]:
         "identifiers": [{"system": i.system, "value": i.value} for i in one.identifiers],
         "purposes": sorted(one.purposes or ()),
     }
+
+
+def _period(one: Period) -> dict[str, str]:
+    return {name: bound.text for name, bound in (("start", one.start), ("end", one.end)) if bound is not None}
 
 
 def _resources(released: object) -> dict[str, bytes]:

@@ -19,6 +19,12 @@ class _Quiet(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:  # type: ignore[explicit-override]  # typing's is 3.12
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # type: ignore[explicit-override]
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # how uvicorn says that the application does not start
+            self.should_exit = True
+
 
 def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
     """Take a port of this machine before anything is served there. Raises OSError if it is taken."""
@@ -63,6 +69,7 @@ async def serve(
         base = url_of(taken) + getattr(app, "base_path", "")
         config = uvicorn.Config(
             app,
+            interface="asgi3",
             lifespan="on" if lifespan else "off",
             log_config=None,
             access_log=False,

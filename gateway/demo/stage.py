@@ -6,6 +6,7 @@ Rules of this file
 3. What is kept while the demonstration runs is gone with its folder.
 """
 
+import base64
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -59,13 +60,14 @@ class RouteOf(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """What a demonstration stands on. `upstream` is the server itself, `upstream_url` and `password` the way to it."""
+    """What a demonstration stands on. `upstream` is the server itself, at `upstream_url`; `behind` is the Authorization
+    it asks for."""
 
     data: str
     control: str
     upstream: EmbeddedUpstream
     upstream_url: str
-    password: str
+    behind: str
     folder: Path
     key: str
     routes: Mapping[str, RouteOf]
@@ -107,7 +109,7 @@ async def stage(
             control=url_of(control),
             upstream=upstream,
             upstream_url=upstream_url,
-            password=password,
+            behind="Basic " + base64.b64encode(f"{_USER}:{password}".encode()).decode(),
             folder=folder,
             key=key,
             routes={route.name: route for route in routes},

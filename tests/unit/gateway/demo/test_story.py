@@ -149,12 +149,14 @@ def test_text_names_what_codes_do_not():
 
 
 def test_dana_has_labelled_and_unlabelled_sensitive_records():
-    """HIV and violence are labelled on some records, and on others only the code tells."""
+    """HIV and violence are labelled where the code is plain, and on others only code or text tells."""
     labels = {name: codes(tree.get("meta", {})) for name, tree in STORY.items() if "/dana-" in name}
     assert {"R", "HIV"} == labels["Condition/dana-hiv"] == labels["Observation/dana-viral-load"]
     assert {"R", "SDV"} == labels["Condition/dana-partner-violence"] == labels["DocumentReference/dana-safety-plan"]
     assert {"N"} == labels["ServiceRequest/dana-housing-referral"]
-    assert set() == labels["MedicationRequest/dana-antiretroviral"] | labels["Condition/dana-partner-problem"]
+    assert {"R", "HIV"} == labels["Observation/dana-cd4"]
+    assert {"R", "SDV"} == labels["Condition/dana-partner-problem"] == labels["Encounter/dana-mercy-emergency"]
+    assert set() == labels["MedicationRequest/dana-antiretroviral"] | labels["Encounter/dana-mercy-clinic"]
 
 
 def test_the_part2_consent_has_what_42_cfr_2_31_asks():
