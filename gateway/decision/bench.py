@@ -141,7 +141,7 @@ class Bench:
                 return
             opinion.verdict = Verdict.MASKED
             opinion.ruling, opinion.labels = masking.ruling, masking.labels
-            opinion.causes = list(masking.causes)
+            opinion.causes = [*masking.causes, *masking.ruling.causes]
             opinion.edits = list(masking.edits)
         if opinion.released and opinion.patient_bearing and not whole:
             uniform = uniform_edits(view, rule, narrative=self.policy.parts.narrative_cut)
