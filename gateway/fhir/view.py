@@ -95,9 +95,13 @@ _LINKS = (
     "valueCanonical valueSet valueUri valueUrl workflow"
 )
 LINKS: Final = frozenset(_LINKS.split())
+_SKIPPED: Final = NOT_TEXT - LINKS
+_LONG: Final = 4096  # a longer string is held against the limits, whatever it is
 _REFERENCE: Final = frozenset(
     ("reference", "type", "identifier", "display", "id", "extension", "_reference", "_type", "_display")
 )
+# An object with none of these members is none of what `_classify` looks for.
+_TELLING: Final = frozenset(("code", "reference", "identifier", "display", "type", "data", "contentType", "url"))
 _ATTACHMENT_NAMES: Final = frozenset(("photo", "image", "form", "document", "presentedForm", "content", "attachment"))
 _ARRAYS: Final = frozenset(("coding", "contained", "extension", "modifierExtension"))  # always arrays of objects
 # Where Bundle and Parameters hold resources; what stands there is one, also when it does not say so.
@@ -193,12 +197,12 @@ class _Walk:
         if depth == self.limits.depth:
             raise MalformedJson(at, "nesting over the depth limit")
         self.members += len(node)
-        if at:
+        if key in _ARRAYS or not _TELLING.isdisjoint(node):
             self._classify(node, at, key)
-        elif _is_attachment(node, key):  # a Binary
-            self.attachments.append("")
         for name, value in node.items():
-            here = f"{at}/{escape(name)}"
+            if name in _SKIPPED and value.__class__ is str and len(value) < _LONG:
+                continue
+            here = f"{at}/{name}" if name.isalnum() else f"{at}/{escape(name)}"
             if value.__class__ is not list and name in _ARRAYS:
                 self.malformed.append(here)
             if value.__class__ is dict:
@@ -251,6 +255,9 @@ class _Walk:
 
     def _classify(self, node: dict[str, Any], at: str, key: str) -> None:
         """Say what one object is by its shape: a Coding, a Reference, an Extension, an Attachment, or none of them."""
+        if not at:  # the resource itself
+            self.attachments += [at] if _is_attachment(node, key) else []  # a Binary
+            return
         if key == "coding" or "code" in node:
             self._coding(node, at, key)
         if "reference" in node or (node.keys() <= _REFERENCE and key not in {"coding", "security", "tag"}):
