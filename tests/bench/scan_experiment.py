@@ -436,10 +436,8 @@ def main(folder: Path) -> None:
     say("| way | keeps exact text | refuses |\n| --- | --- | --- |")
     for way in usable:
         missed = [name for name in HOSTILE if name not in refused(way)]
-        say(
-            refuses = f"not {', '.join(missed)}" if missed else "all"
-            say(f"| {way.name} | {'yes' if keeps_text(way) else 'no'} | {refuses} |")
-        )
+        refuses = f"not {', '.join(missed)}" if missed else "all"
+        say(f"| {way.name} | {'yes' if keeps_text(way) else 'no'} | {refuses} |")
     for name in dict.fromkeys(name for name, _ in corpus):
         chosen = [raw for each, raw in corpus if each == name]
         timed = [time_page(raw, codes, usable) for raw in chosen]
