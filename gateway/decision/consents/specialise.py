@@ -68,13 +68,16 @@ class _Settling:
         """Settle one consent; None where nothing of it can apply."""
         entry = dated.entry
         self.erring.extend(f"{entry.name}{note}" for note in entry.notes)
-        if isinstance(entry.consent, Unreadable) or entry.root is None:
+        if isinstance(entry.consent, Unreadable):
             self.erring.append(f"{entry.name}: {entry.why}")
             return Line(dated, _unevaluable(entry))
         scope = self.scope(entry.consent)
         if scope is Match.NO:
             self.erring.append(f"{entry.name}: its scope is not patient privacy, so it does not apply")
             return None
+        if entry.root is None:
+            self.erring.append(f"{entry.name}: {entry.why}")
+            return Line(dated, _unevaluable(entry))
         permits = scope is Match.YES and entry.consent.verified is not False
         if not permits:
             why = "its scope is not known" if scope is not Match.YES else "its verification failed"
