@@ -1,4 +1,4 @@
-"""From what was gathered for a live exchange to Facts: whom it is about, whose consents to ask for, what is known. Pure.
+"""From what was gathered for a live exchange to Facts: whom it is about, whose consents count, what is known. Pure.
 
 Rules of this file
 1. Everyone a document or its context names is asked for, in one look-up; one failure fails the exchange (503, L088).

@@ -7,12 +7,12 @@ Rules of this file
 3. An exception nobody foresaw is one constant 500; its text is neither sent nor logged (L072).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
-from gateway.errors import GatewayError, NotVisible, PushRefused, TooLarge, Unauthenticated, Unavailable
+from gateway.errors import GatewayError, NotSupported, NotVisible, PushRefused, TooLarge, Unauthenticated, Unavailable
 
 FHIR_JSON: Final = "application/fhir+json; charset=utf-8"
 
@@ -23,16 +23,6 @@ class Own(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     headers: Mapping[str, str] = {}
-
-
-class MethodNotAllowed(GatewayError):
-    """The path is known, the method is not one of `allow` (405, RFC 9110 section 15.5.6)."""
-
-    status, issue = 405, "not-supported"
-
-    def __init__(self, allow: str) -> None:
-        super().__init__("this method is not supported here")
-        self.allow = allow
 
 
 class TooSlow(GatewayError):
@@ -52,10 +42,17 @@ def outcome(error: GatewayError) -> Own:
     return Own(error.status, _body(issues), _headers(error))
 
 
+def told(status: int, text: str, lines: Iterable[str], headers: Mapping[str, str]) -> Own:
+    """Give an answer that tells a sender what became of its own Bundle; "" says nothing of the whole."""
+    issues = [{"severity": "information", "code": "informational", "diagnostics": text}] if text else []
+    issues += [{"severity": "warning", "code": "suppressed", "diagnostics": line} for line in lines]
+    return Own(status, _body(issues), headers)
+
+
 def _headers(error: GatewayError) -> Mapping[str, str]:
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": 'Bearer realm="consent-gateway"'}
-    if isinstance(error, MethodNotAllowed):
+    if isinstance(error, NotSupported) and error.allow:
         return {"Allow": error.allow}
     if isinstance(error, TooLarge | TooSlow):
         return {"Connection": "close"}  # the rest of the body is not read
@@ -64,11 +61,11 @@ def _headers(error: GatewayError) -> Mapping[str, str]:
     return {}
 
 
-def _issue(code: str, text: str) -> Mapping[str, str]:
+def _issue(code: str, text: str) -> dict[str, str]:
     return {"severity": "error", "code": code, "diagnostics": text}
 
 
-def _body(issues: list[Mapping[str, str]]) -> bytes:
+def _body(issues: list[dict[str, str]]) -> bytes:
     return msgspec.json.encode({"resourceType": "OperationOutcome", "issue": issues})
 
 

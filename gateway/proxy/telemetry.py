@@ -8,6 +8,7 @@ Rules of this file
 
 import logging
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -16,6 +17,8 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from gateway import clock
+from gateway.decision.model import Decision
+from gateway.fhir.interaction import Interaction
 
 LOGGER: Final = logging.getLogger("gateway")
 _TRUSTED: Final = frozenset({"gateway", "uvicorn.error"})
@@ -34,6 +37,23 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     milliseconds: float
     error: str = ""  # class of the error that was answered
+
+
+class Trace(msgspec.Struct):
+    """What is known of a request so far; the fields are those of Request."""
+
+    request: str
+    method: str
+    route: str = ""
+    template: str = ""
+    interaction: str = "unknown"
+    error: str = ""
+
+    def told(self, interaction: Interaction) -> None:
+        """Take the form of what is asked: type, never an id."""
+        self.interaction = interaction.kind.value
+        self.template += interaction.type or ""
+        self.template += "/{id}" if interaction.id else ""
 
 
 class Telemetry:
@@ -66,9 +86,10 @@ class Telemetry:
         self._seconds.labels(request.route, request.interaction).observe(request.milliseconds / 1000)
         LOGGER.info("request", extra={"told": request})
 
-    def decided(self, route: str, verdict: str) -> None:
-        """Count one resource that was decided."""
-        self._verdicts.labels(route, verdict).inc()
+    def decided(self, route: str, decisions: Iterable[Decision]) -> None:
+        """Count resources that were decided."""
+        for decision in decisions:
+            self._verdicts.labels(route, decision.verdict.value).inc()
 
     def decided_again(self, route: str) -> None:
         """Count one answer that was voided before it began."""

@@ -9,16 +9,16 @@ Rules of this file
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from enum import StrEnum
 from typing import Final
-from urllib.parse import quote
 
 import aiohttp
 import msgspec
 from yarl import URL
 
 from gateway.errors import UpstreamFault
+from gateway.fhir.query import build_query
 from gateway.ledger.model import Recorded
 from gateway.proxy.base_url import BaseUrl, Position, base_url
 from gateway.release.released import Held, Released
@@ -71,11 +71,6 @@ def basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
 
 
-def query(parameters: Iterable[tuple[str, str]]) -> str:
-    """Write parameters as a query, everything but unreserved characters percent-encoded."""
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters)
-
-
 class Upstream:
     """One FHIR server: base URL, our credentials (`authorization` "" = none), the largest body that is read."""
 
@@ -86,25 +81,34 @@ class Upstream:
 
     async def read(self, type_: str, id_: str) -> Held | None:
         """Give one resource as the server holds it, None where it is absent. Raises UpstreamFault."""
-        return await self._get(f"/{type_}/{id_}")
+        return await self.look(f"/{type_}/{id_}")
 
     async def search(self, type_: str, parameters: Sequence[tuple[str, str]]) -> Held:
         """Give the first page of a search. Raises UpstreamFault."""
-        return await self.page(f"/{type_}?{query(parameters)}")
+        return await self.page(f"/{type_}?{build_query(parameters).decode('ascii')}")
 
     async def page(self, position: Position) -> Held:
         """Give the page at a position beneath the base. Raises UpstreamFault."""
-        held = await self._get(position)
+        held = await self.look(position)
         if held is None:
             raise UpstreamFault
         return held
 
-    async def forward(self, recorded: Recorded[Released], path: str) -> Written:
-        """Send a recorded body by POST to `path` beneath the base. Raises Refused (4xx) and UpstreamFault."""
-        headers = self._headers | {"Content-Type": "application/fhir+json"}
+    async def forward(self, recorded: Recorded[Released], path: str, begun: Callable[[], None]) -> Written:
+        """Send a recorded body by POST to `path` beneath the base; `begun` is called before its first byte.
+
+        Raises Refused (4xx) and UpstreamFault.
+        """
+        body = recorded.released.body
+        headers = self._headers | {"Content-Type": "application/fhir+json", "Content-Length": str(len(body))}
+
+        async def parts() -> AsyncIterator[bytes]:
+            begun()
+            yield body
+
         try:
             async with self._session.post(
-                self._url(path), data=recorded.released.body, headers=headers, allow_redirects=False
+                self._url(path), data=parts(), headers=headers, allow_redirects=False
             ) as response:
                 if response.status in range(400, 500) and response.status not in {401, 403, 408, 429}:
                     raise Refused
@@ -126,7 +130,8 @@ class Upstream:
         except (aiohttp.ClientError, TimeoutError):
             return Openness.UNKNOWN
 
-    async def _get(self, position: Position) -> Held | None:
+    async def look(self, position: Position) -> Held | None:
+        """Give what is at a position beneath the base, None where nothing is. Raises UpstreamFault."""
         try:
             async with self._session.get(self._url(position), headers=self._headers, allow_redirects=False) as response:
                 if response.status in _ABSENT:

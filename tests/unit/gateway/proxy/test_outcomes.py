@@ -5,14 +5,14 @@ import json
 import pytest
 
 from gateway import errors
-from gateway.proxy.outcomes import NOT_VISIBLE, UNFORESEEN, MethodNotAllowed, TooSlow, outcome
+from gateway.proxy.outcomes import NOT_VISIBLE, UNFORESEEN, TooSlow, outcome
 
 CASES = [
     (errors.BadRequest("a value is empty"), 400, "invalid"),
     (errors.Unauthenticated("a valid access token is required"), 401, "login"),
     (errors.Forbidden("no purpose"), 403, "forbidden"),
     (errors.NotVisible(), 404, "not-found"),
-    (MethodNotAllowed("GET"), 405, "not-supported"),
+    (errors.NotSupported("not this method", 405, "GET"), 405, "not-supported"),
     (errors.Unacceptable("json only"), 406, "not-supported"),
     (TooSlow(), 408, "timeout"),
     (errors.TooLarge("too large"), 413, "too-costly"),
@@ -48,7 +48,7 @@ def test_what_nobody_foresaw_says_nothing():
 def test_some_statuses_ask_for_a_header():
     """401 names the scheme, 405 the methods, 413 and 408 end the connection, 503 says when to come back."""
     assert {"WWW-Authenticate": 'Bearer realm="consent-gateway"'} == outcome(errors.Unauthenticated("x")).headers
-    assert {"Allow": "GET, POST"} == outcome(MethodNotAllowed("GET, POST")).headers
+    assert {"Allow": "GET, POST"} == outcome(errors.NotSupported("x", 405, "GET, POST")).headers
     assert {"Connection": "close"} == outcome(errors.TooLarge("x")).headers
     assert {"Connection": "close"} == outcome(TooSlow()).headers
     assert {"Retry-After": "5"} == outcome(errors.Unavailable("x")).headers

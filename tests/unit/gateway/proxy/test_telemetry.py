@@ -7,6 +7,7 @@ import logging
 import pytest
 from prometheus_client import generate_latest
 
+from gateway.decision.model import Decision, Verdict
 from gateway.proxy.telemetry import LOGGER, Request, Telemetry, log_to, tell_unforeseen
 
 
@@ -57,7 +58,7 @@ def test_requests_are_counted_by_closed_labels():
     """The numbers are labelled by route, interaction and status."""
     telemetry = Telemetry()
     telemetry.answered(REQUEST)
-    telemetry.decided("ny/hospital", "withheld")
+    telemetry.decided("ny/hospital", [Decision(at="", resource="Claim/3", subjects=(), verdict=Verdict.WITHHELD)])
     telemetry.decided_again("ny/hospital")
     text = generate_latest(telemetry.registry).decode()
     assert 'gateway_requests_total{interaction="read",route="ny/hospital",status="200"} 1.0' in text

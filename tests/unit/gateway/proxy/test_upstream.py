@@ -141,7 +141,11 @@ async def recorded(body):
 async def test_a_recorded_body_is_forwarded_as_it_is(session):
     """What was released arrives byte for byte, and nothing of a sender's headers."""
     async with stub_upstream(lambda seen: answer(b"", 201, None, Location="x/Bundle/1")) as stub:
-        written = await client(session, stub).forward(await recorded(b'{"a":1.10}'), "/Bundle")
+        begun = []
+        written = await client(session, stub).forward(await recorded(b'{"a":1.10}'), "/Bundle", lambda: begun.append(1))
+    assert [1] == begun
+    assert "10" == stub.seen[0].headers["content-length"]
+    assert "transfer-encoding" not in stub.seen[0].headers
     assert (201, "x/Bundle/1") == (written.status, written.location)
     assert ("POST", b'{"a":1.10}') == (stub.seen[0].method, stub.seen[0].body)
     assert "application/fhir+json" == stub.seen[0].headers["content-type"]
@@ -155,7 +159,7 @@ async def test_a_write_that_was_not_done_is_told_apart(session, status, error):
     """A server that refuses what was sent is not a server that fails; neither is quoted."""
     async with stub_upstream(lambda seen: answer(b"sentinel", status)) as stub:
         with pytest.raises(error):
-            await client(session, stub).forward(await recorded(b"{}"), "")
+            await client(session, stub).forward(await recorded(b"{}"), "", lambda: None)
 
 
 def test_nobody_else_makes_a_recorded():

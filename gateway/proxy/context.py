@@ -1,0 +1,158 @@
+"""Gathers what a decision needs beyond the body: records it refers to, the patients, their consents.
+
+Rules of this file
+1. One search a type, `Type?_id=a,b,c`, the types in parallel, two rounds and the patients
+   (docs/decisions/0002-context.md).
+2. Nothing is asked twice for one request, and nothing is kept for another.
+3. A call that fails fails the exchange; what does not come back stays unknown (leaks.md point 11, L088).
+4. For a push only patients are gathered: the answer to a sender must not rest on records it may not see (L012).
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
+
+from consent_store.store import ConsentStore, StoreUnavailable
+from gateway.decision.facts import Facts
+from gateway.decision.judge import in_context
+from gateway.decision.model import Direction, Exchange
+from gateway.directory.model import Directory
+from gateway.errors import Unavailable, UpstreamFault
+from gateway.facts.live import everyone, facts_of, subjects_of, unseen
+from gateway.facts.needs import first_round, second_round
+from gateway.fhir import strict
+from gateway.fhir.bundle import Bundle, Document, scan
+from gateway.fhir.query import build_query
+from gateway.fhir.resolver import Resolver
+from gateway.fhir.strict import MalformedJson
+from gateway.fhir.view import ResourceView
+from gateway.proxy.live import Door
+from gateway.release.released import Held
+
+Name = tuple[str, str]
+"""A resource by type and id."""
+
+_TOGETHER: Final = 50  # ids in one search
+_AT_ONCE: Final = 8  # calls under way for one request
+_PAGES: Final = 50  # pages of one such search; a server that gives more is broken
+
+
+def searchset(held: Held, limits: strict.Limits) -> Bundle:
+    """Read a page of a search. Raises UpstreamFault for anything else."""
+    try:
+        bundle = scan(held.body, limits=limits)
+    except MalformedJson as error:
+        raise UpstreamFault from error
+    if bundle.type != "searchset" or bundle.unread:
+        raise UpstreamFault
+    return bundle
+
+
+class Context:
+    """What was gathered for one request so far."""
+
+    def __init__(self, door: Door, limits: strict.Limits) -> None:
+        self._door, self._limits = door, limits
+        self._views: dict[Name, ResourceView | None] = {}
+        self._calls = asyncio.Semaphore(_AT_ONCE)
+
+    def add(self, views: Iterable[ResourceView]) -> None:
+        """Add records that came another way: those of a page that is judged in parts."""
+        for view in views:
+            if view.id is not None:
+                self._views.setdefault((view.type, view.id), view)
+
+    async def take(self, wanted: Mapping[str, Iterable[str]]) -> dict[Name, ResourceView]:
+        """Give those of the wanted records that there are. Raises UpstreamFault where a call fails."""
+        elements = self._door.tools.elements
+        names = sorted({(type_, id_) for type_, ids in wanted.items() if elements.is_resource(type_) for id_ in ids})
+        new = [name for name in names if name not in self._views]
+        self._views.update(dict.fromkeys(new))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for type_, ids in _batches(new):
+                    group.create_task(self._ask(type_, ids))
+        except ExceptionGroup as failed:
+            if failed.split(UpstreamFault)[1] is None:
+                raise UpstreamFault from None
+            raise
+        found = ((name, self._views[name]) for name in names)
+        return {name: view for name, view in found if view is not None}
+
+    async def _ask(self, type_: str, ids: list[str]) -> None:
+        asked = build_query([("_id", ",".join(ids)), ("_count", str(_TOGETHER))]).decode("ascii")
+        position: str | None = f"/{type_}?{asked}"
+        async with self._calls:
+            for _ in range(_PAGES):
+                held = await self._door.upstream.look(position) if position else None
+                if held is None:  # the last page was seen; or a server without this type, which has none of them
+                    return
+                bundle = searchset(held, self._limits)
+                self._keep(type_, frozenset(ids), bundle)
+                position = next_of(bundle, self._door)
+        raise UpstreamFault
+
+    def _keep(self, type_: str, ids: frozenset[str], bundle: Bundle) -> None:
+        for entry in bundle.entries:
+            view = entry.view
+            if view is not None and view.type == type_ and view.id is not None and view.id in ids:
+                self._views[type_, view.id] = view
+
+
+def _batches(names: Iterable[Name]) -> Iterator[tuple[str, list[str]]]:
+    for type_, group in groupby(names, key=itemgetter(0)):
+        ids = [id_ for _, id_ in group]
+        for start in range(0, len(ids), _TOGETHER):
+            yield type_, ids[start : start + _TOGETHER]
+
+
+def next_of(bundle: Bundle, door: Door) -> str | None:
+    """Give the position of the next page, None on the last. Raises UpstreamFault for a link that leads elsewhere."""
+    try:
+        url = bundle.link("next")
+    except MalformedJson as error:
+        raise UpstreamFault from error
+    if url is None:
+        return None
+    position = door.upstream.base.position(url)
+    if position is None:
+        raise UpstreamFault
+    return position
+
+
+async def gather(
+    document: Document, exchange: Exchange, context: Context, door: Door, directory: Directory, consents: ConsentStore
+) -> Facts:
+    """Give the facts on which a document is judged. Raises UpstreamFault, and Unavailable without the consents."""
+    own, source = door.own, door.route.source
+    beside = await _records(document, context, door) if exchange.direction is Direction.READ else {}
+    known = everyone(document, tuple(beside.values()), own, source, door.tools)
+    if missing := unseen(known, source):
+        beside |= await context.take({"Patient": missing})
+        known = everyone(document, tuple(beside.values()), own, source, door.tools)
+    subjects = subjects_of(known, source, exchange.direction)
+    try:
+        snapshot = await consents.snapshot(tuple(subjects.values()))
+    except StoreUnavailable:
+        raise Unavailable("the consents that this needs cannot be read") from None
+    return facts_of(
+        exchange=exchange,
+        policy=door.policy,
+        directory=directory,
+        own=own,
+        source=source,
+        context=tuple(beside.values()),
+        known=known,
+        subjects=subjects,
+        snapshot=snapshot,
+    )
+
+
+async def _records(document: Document, context: Context, door: Door) -> dict[Name, ResourceView]:
+    """Give what the document refers to, and what that comes from."""
+    first = await context.take(first_round(document.views, Resolver(document, door.own)).by_type)
+    whole = in_context(document, tuple(first.values()))
+    beside = whole.views[len(document.views) :]
+    return first | await context.take(second_round(beside, Resolver(whole, door.own)).by_type)

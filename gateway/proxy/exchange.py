@@ -1,0 +1,128 @@
+"""The journey of one request, whole: its form, who asks for what, what is decided, recorded, and sent.
+
+Rules of this file
+1. Order: form, caller, purpose, then the upstream; a refusal by form or caller costs no call (leaks.md trade-offs).
+2. Decide, record, check revisions, send, complete. Changed meanwhile: void and decide again, three times, then 503
+   (law 9). What cannot be recorded is not disclosed (law 8).
+3. A posted Bundle is decided before anything of it is forwarded; the gets of a batch are answered as by themselves.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from gateway.decision.model import Direction, Exchange
+from gateway.directory.model import Directory
+from gateway.errors import NotSupported, Unavailable
+from gateway.fhir.interaction import Interaction, Kind, allow, parse, with_form
+from gateway.ledger.model import record
+from gateway.proxy.answering import Writer
+from gateway.proxy.asked import Asked, ChangedMeanwhile, Prepared, identify
+from gateway.proxy.batching import batch
+from gateway.proxy.capability import NOT_SERVED
+from gateway.proxy.incoming import Incoming
+from gateway.proxy.live import Door, Services
+from gateway.proxy.outcomes import Own
+from gateway.proxy.posted import Posted, read_posted
+from gateway.proxy.pushing import push
+from gateway.proxy.reading import read
+from gateway.proxy.searching import admitted, search
+from gateway.proxy.sending import send
+from gateway.proxy.telemetry import Trace
+
+ATTEMPTS: Final = 3
+
+Prepare = Callable[[Exchange], Awaitable[Prepared]]
+
+
+async def carry_out(
+    incoming: Incoming, door: Door, directory: Directory, services: Services, writer: Writer, trace: Trace
+) -> Own | None:
+    """Carry out one request. Gives an answer of the gateway's own, or None where a recorded one was written.
+
+    Raises GatewayErrors for what is refused or fails.
+    """
+    path = incoming.beneath
+    if incoming.method == "OPTIONS":
+        return Own(204, b"", {"Allow": allow(path, door.tools.elements.resources)})
+    interaction = _form(incoming, door)
+    trace.told(interaction)
+    if interaction.kind is Kind.CAPABILITIES:
+        await incoming.no_body()
+        return Own(200, door.capability)
+    asked = await identify(incoming, interaction.kind.value, door, directory, services, writer.request_id)
+    if interaction.kind in {Kind.BUNDLE, Kind.COLLECTION}:
+        posted = await _read_posted(incoming, interaction, door, asked)
+        await door.proof.require()
+        return await _posted(asked, posted, writer)
+    prepare = await _asked_for(incoming, interaction, asked)
+    await door.proof.require()
+    await disclose(asked, prepare, writer)
+    return None
+
+
+async def disclose(asked: Asked, prepare: Prepare, writer: Writer) -> None:
+    """Decide, record, check, send, complete; again where consents changed before the first byte."""
+    services = asked.services
+    for _ in range(ATTEMPTS):
+        exchange = asked.exchange(Direction.READ)
+        try:
+            prepared = await prepare(exchange)
+        except ChangedMeanwhile:
+            services.telemetry.decided_again(asked.door.name)
+            continue
+        services.telemetry.decided(asked.door.name, prepared.released.manifest.decisions)
+        written = asked.intent(exchange, prepared.released.manifest, prepared.revisions)
+        recorded = await record(services.ledger, *written, prepared.released)
+        if await send(recorded, prepared.revisions, services, writer):
+            return
+        services.telemetry.decided_again(asked.door.name)
+    raise Unavailable("consents changed while this was answered; ask again")
+
+
+def _form(incoming: Incoming, door: Door) -> Interaction:
+    return parse(
+        incoming.method,
+        incoming.beneath,
+        incoming.query,
+        types=door.tools.elements.resources,
+        accept=incoming.header("accept"),
+        content_type=incoming.header("content-type"),
+    )
+
+
+async def _asked_for(incoming: Incoming, interaction: Interaction, asked: Asked) -> Prepare:
+    """Give what prepares the answer to a read or a search. Raises by form alone."""
+    if interaction.form:
+        interaction = with_form(interaction, await incoming.body())
+    else:
+        await incoming.no_body()
+    return prepare_for(asked, interaction)
+
+
+def prepare_for(asked: Asked, interaction: Interaction) -> Prepare:
+    """Give what prepares the answer to a read or a search, the same alone and in a batch. Raises by form alone."""
+    if interaction.type in NOT_SERVED:
+        raise NotSupported("this type is not served here")
+    if interaction.kind is Kind.SEARCH:
+        return partial(search, asked, admitted(asked, interaction))
+    return partial(read, asked, interaction.type or "", interaction.id or "")
+
+
+async def _read_posted(incoming: Incoming, interaction: Interaction, door: Door, asked: Asked) -> Posted:
+    conditional = [name for name in ("if-none-exist", "if-match") if incoming.values(name)]
+    if conditional:
+        raise NotSupported("conditional requests are not supported", 400)
+    raw = await incoming.body()
+    types = door.tools.elements.resources
+    return read_posted(raw, interaction.kind, types=types, own=door.own, limits=asked.json_limits)
+
+
+async def _posted(asked: Asked, posted: Posted, writer: Writer) -> Own | None:
+    asked = msgspec.structs.replace(asked, interaction=posted.interaction)
+    if posted.gets:
+        await disclose(asked, partial(batch, asked, posted.gets, prepare_for), writer)
+        return None
+    return await push(asked, posted)
