@@ -6,21 +6,29 @@ Rules of this file
 2. Answers go to stdout, everything else to stderr.
 """
 
+import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from consent_store.store import StoreUnavailable
 from gateway import bootstrap, clock
-from gateway.errors import ProfileError, QuestionError
+from gateway.demo.run import run
+from gateway.errors import GatewayError, ProfileError, QuestionError
 from gateway.facts.answer import Shelf, answer
 from gateway.facts.cases import failures, read_cases
 from gateway.identity.dev_issuer import development_token, new_key
+from gateway.ledger.model import Ledger
+from gateway.ledger.telling import tell
 from gateway.policy.model import PartyMatch, Policy, Rule
+
+T = TypeVar("T")
 
 app = typer.Typer(
     name="consent-gateway",
@@ -30,7 +38,9 @@ app = typer.Typer(
     add_completion=False,
 )
 _profiles = typer.Typer(help="Read, check and try the profiles that decide.", no_args_is_help=True)
+_ledger_commands = typer.Typer(help="Check the disclosure ledger.", no_args_is_help=True)
 app.add_typer(_profiles, name="profiles")
+app.add_typer(_ledger_commands, name="ledger")
 _err = Console(stderr=True)
 _out = Console()
 
@@ -89,6 +99,69 @@ def _id_of(line: bytes) -> object:
 def _print(found: dict[str, Any]) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
     sys.stdout.buffer.flush()
+
+
+@app.command()
+def serve(config: Annotated[Path, typer.Option("--config", help="The settings file (docs/configuration.md).")]) -> None:
+    """Serve the data plane and the control plane until SIGTERM."""
+    try:
+        bootstrap.serve(config)
+    except (GatewayError, StoreUnavailable) as wrong:
+        _stop(str(wrong), 3)
+    except OSError as wrong:
+        _stop(f"an address or a file cannot be taken: {wrong.strerror}", 3)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Exit after the story; non-zero if a line is wrong.")] = False,  # noqa: FBT002
+    data: Annotated[Path | None, typer.Option("--data", help="Anybody's patients: a folder of R4 Bundles.")] = None,
+) -> None:
+    """Start an embedded FHIR server and the gateway before it, and tell a story by real requests."""
+    shelf = _shelf(None)
+    try:
+        status = run(
+            once=once, data=data, out=_out, build=bootstrap.build, decide=lambda question: answer(question, shelf)
+        )
+    except (GatewayError, StoreUnavailable) as wrong:
+        _stop(str(wrong), 3)
+    raise typer.Exit(status)
+
+
+@app.command()
+def explain(
+    request_id: Annotated[str, typer.Argument(help="The X-Request-Id of an answer.")],
+    config: Annotated[Path, typer.Option("--config", help="The settings file of the gateway that answered.")],
+) -> None:
+    """Tell a privacy officer what one request got, what was withheld, and why. Reads the ledger's restricted part."""
+    attempts = _ledger(config, lambda ledger: ledger.explain(request_id))
+    if not attempts:
+        _stop("no request of this id is recorded", 2)
+    for line in tell(attempts):
+        _out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@_ledger_commands.command("verify")
+def verify_ledger(
+    config: Annotated[Path, typer.Option("--config", help="The settings file of the gateway.")],
+    head: Annotated[
+        str, typer.Option(help="A head printed earlier; a ledger that was cut short shows against it.")
+    ] = "",
+) -> None:
+    """Check the ledger's hash chain; exit 1 where a record does not fit."""
+    found = _ledger(config, lambda ledger: ledger.verify())
+    _out.print(f"{found.records} records fit; head {found.head}", highlight=False, soft_wrap=True)
+    if found.broken is not None:
+        _stop(f"record {found.broken} does not fit: the ledger was changed", 1)
+    if head and found.head != head:
+        _out.print("the head differs from the one given: records were added since, or cut off", highlight=False)
+
+
+def _ledger(config: Path, ask: Callable[[Ledger], Awaitable[T]]) -> T:
+    try:
+        return asyncio.run(bootstrap.with_ledger(bootstrap.ledger_file(config), ask))
+    except GatewayError as wrong:
+        _stop(wrong.message, 3)
 
 
 @_profiles.command("list")

@@ -14,11 +14,7 @@ import msgspec
 from consent_store.model import Coding, PatientKey
 from gateway.decision.combine import Ruling, rule_on
 from gateway.decision.conditions import Case
-from gateway.decision.consents.answer import ConsentAnswer, Target
-from gateway.decision.consents.compile import compile_consents
-from gateway.decision.consents.program import ConsentProgram
-from gateway.decision.consents.relations import Relations
-from gateway.decision.consents.specialise import specialise
+from gateway.decision.consents import ConsentAnswer, ConsentProgram, Relations, Target, compile_consents, specialise
 from gateway.decision.facts import Facts
 from gateway.decision.model import Answer, Cause, Edit, SubjectFacts, Verdict
 from gateway.decision.parts import mask, part_rule, uniform_edits

@@ -9,15 +9,11 @@ Rules of this file
 
 import msgspec
 
-from gateway.decision.conditions import Case, hold, why_not_part2
+from gateway.decision.conditions import Case, hold, relied_on, why_not_part2
 from gateway.decision.model import Answer, Cause
 from gateway.decision.rules import categories_of
 from gateway.labels.model import Labels
 from gateway.policy.model import Condition, DenyClass, Rule, RuleEffect
-
-_CONSENT_CONDITIONS = frozenset(
-    {Condition.CONSENT_PERMITS, Condition.CONSENT_NAMES_RECIPIENT, Condition.PART2_COMPLIANT_CONSENT}
-)
 
 
 class Ruling(msgspec.Struct, frozen=True):
@@ -88,10 +84,11 @@ def _rule_denies(rules: list[Rule], case: Case, unmet: list[str], suspended: fro
 
 
 def _permit_cause(rule: Rule, case: Case) -> Cause:
-    consent = ""
-    if _CONSENT_CONDITIONS & set(rule.needs):
-        consent = next((cause.consent for cause in case.consents.causes if cause.effect == "permit"), "")
-    return _cause(rule, "permit", consent)
+    relied = relied_on(rule.needs, case)
+    if relied is None:
+        return _cause(rule, "permit")
+    version = f"/_history/{relied.consent.version}" if relied.consent.version else ""
+    return _cause(rule, "permit", f"Consent/{relied.consent.id}{version}#{relied.path}")
 
 
 def _cause(rule: Rule, effect: str, consent: str = "") -> Cause:

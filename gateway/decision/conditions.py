@@ -13,9 +13,7 @@ from typing import Final
 import msgspec
 
 from consent_store.dates import FhirDate
-from gateway.decision.consents.answer import ConsentAnswer, Target
-from gateway.decision.consents.part2 import part2_compliant
-from gateway.decision.consents.relations import Relations
+from gateway.decision.consents import ConsentAnswer, Permit, Relations, Target, part2_compliant
 from gateway.decision.model import Answer, Exchange, SubjectFacts
 from gateway.directory.lookups import agreements_between, related
 from gateway.directory.model import Directory
@@ -55,6 +53,22 @@ def why_not_part2(case: Case) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lacks))
 
 
+def relied_on(needs: tuple[Condition, ...], case: Case) -> Permit | None:
+    """Give the consent's permit that a rule with these needs relies on; None where it relies on none."""
+    permits = case.consents.permitting if case.consents.answer is Answer.PERMIT else ()
+    if Condition.PART2_COMPLIANT_CONSENT in needs:
+        return next((permit for permit in permits if _meets_part2(permit, case)), None)
+    if Condition.CONSENT_NAMES_RECIPIENT in needs:
+        return next((permit for permit in permits if permit.names_recipient), None)
+    return next(iter(permits), None) if Condition.CONSENT_PERMITS in needs else None
+
+
+def _meets_part2(permit: Permit, case: Case) -> bool:
+    if case.subject is None:
+        return False
+    return part2_compliant(permit, case.exchange, case.subject, case.target, case.relations)[0]
+
+
 def _consent_permits(case: Case) -> Truth:
     return case.consents.answer is Answer.PERMIT
 
@@ -64,12 +78,7 @@ def _consent_names_recipient(case: Case) -> Truth:
 
 
 def _part2_compliant_consent(case: Case) -> Truth:
-    if case.subject is None:
-        return False
-    tests = (
-        part2_compliant(p, case.exchange, case.subject, case.target, case.relations) for p in case.consents.permitting
-    )
-    return any(met for met, _ in tests)
+    return any(_meets_part2(permit, case) for permit in case.consents.permitting)
 
 
 def _part2_emergency(case: Case) -> Truth:

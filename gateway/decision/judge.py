@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from gateway.decision.bench import Bench, Opinion, Tools
-from gateway.decision.consents.relations import Relations
+from gateway.decision.consents import Relations
 from gateway.decision.facts import Facts
 from gateway.decision.model import Cause, Decision, Edit, Op, Verdict
 from gateway.decision.outbound import labels_out, meta_edits
