@@ -10,7 +10,7 @@ from gateway.decision.consents.compile import Compiled, compile_consents
 from gateway.decision.consents.part2 import part2_compliant
 from gateway.decision.consents.program import NO_CONSENTS, ConsentProgram
 from gateway.decision.consents.relations import PARTICIPANT_TYPE, Relations
-from gateway.decision.consents.specialise import specialise
+from gateway.decision.consents.settling import specialise
 
 __all__ = [
     "NO_CONSENTS",
