@@ -21,10 +21,15 @@ from gateway.decision.parts import prefixed
 from gateway.decision.residue import POINTS_AT_WITHHELD, Fate, reference_residue
 from gateway.decision.sources import type_named
 from gateway.fhir.bundle import Document
+from gateway.fhir.origins import encounter_references, source_references
 from gateway.fhir.references import Local, Logical
-from gateway.fhir.resolver import Resolver
+from gateway.fhir.resolver import Resolved, Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView, every_view
 
+_CONTEXT: Final = "/context/"
+_TELLING: Final = frozenset(
+    {"Encounter", "EpisodeOfCare", "Organization", "PractitionerRole"}
+)  # tell a record's source
 _CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
 # People and places a logical reference may name without telling of a record (R4 reference targets).
 _NAMES_NO_RECORD: Final = frozenset(
@@ -90,7 +95,7 @@ def in_context(document: Document, context: tuple[ResourceView, ...]) -> Documen
     held = {(view.type, view.id) for top in document.views for view in every_view(top) if view.id}
     beside = (view for view in context if (view.type, view.id) not in held)
     return Document(
-        (*document.views, *(_moved(view, f"/context/{n}") for n, view in enumerate(beside))), document.bundle
+        (*document.views, *(_moved(view, f"{_CONTEXT}{n}") for n, view in enumerate(beside))), document.bundle
     )
 
 
@@ -183,10 +188,7 @@ class _Judge:
         """Say what becomes of one reference of a released resource."""
         resolved = self.resolver.resolve(view, found)
         if resolved.views:
-            opinions = [self.opinions[id(target)] for target in resolved.views]
-            if all(opinion.released for opinion in opinions):
-                return Fate.KEEP
-            return Fate.UNNAMED if type_named(resolved) == "Patient" else Fate.CUT
+            return self._fate_of_seen(resolved)
         if self.bench.sources.registered(found, resolved):
             return Fate.KEEP
         if isinstance(resolved.target, Local):
@@ -194,6 +196,25 @@ class _Judge:
         if isinstance(resolved.target, Logical):
             return self._fate_of_logical(view, found)
         return Fate.UNKNOWN
+
+    def _fate_of_seen(self, resolved: Resolved) -> Fate:
+        if not all(self.opinions[id(target)].released for target in resolved.views):
+            return Fate.UNNAMED if type_named(resolved) == "Patient" else Fate.CUT
+        return Fate.KEEP if all(self._traceable(target) for target in resolved.views) else Fate.UNKNOWN
+
+    def _traceable(self, view: ResourceView) -> bool:
+        """Say whether it is known where a record of the context comes from. One that could be a Part 2 program's, for
+        all that was gathered, is not known to be releasable."""
+        if not view.at.startswith(_CONTEXT) or not self.facts.policy.on("unknown_source_is_sensitive"):
+            return True
+        sources = (
+            (found, self.resolver.resolve(view, found))
+            for found in (*source_references(view), *encounter_references(view))
+        )
+        return all(
+            resolved.views or type_named(resolved) not in _TELLING or self.bench.sources.registered(found, resolved)
+            for found, resolved in sources
+        )
 
     def _fate_of_unseen(self, resource_type: str | None) -> Fate:
         if resource_type == "Patient":

@@ -1,8 +1,8 @@
 """What must be gathered before a document can be judged: whose consents, and which records it refers to.
 
 Rules of this file
-1. First round: everything the document refers to on this server that it does not hold. Second round: only what says
-   where a first-round record comes from (its organisations), and the patients it names. No third (depth 2).
+1. First round: everything the document refers to on this server that it does not hold. Then only what says where a
+   gathered record comes from (organisations, its encounter and that one's organisations), its patients and drugs.
 2. Nothing is fetched here; a reference of another form than `Type/id` on this server is never fetched (L073).
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from gateway.fhir.origins import source_references
+from gateway.fhir.origins import encounter_references, source_references
 from gateway.fhir.references import Local
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
@@ -33,12 +33,14 @@ def first_round(views: Iterable[ResourceView], resolver: Resolver) -> Needs:
 
 
 def second_round(context: Iterable[ResourceView], resolver: Resolver) -> Needs:
-    """Give what says where the first round's records come from, and whom they are about."""
+    """Give what says where gathered records come from, and whom they are about. Asked twice: the second time it gives
+    the organisations of the encounters that the first time gave."""
     return _missing(((found, view) for view in context for found in _telling(view)), resolver)
 
 
 def _telling(view: ResourceView) -> Iterable[ReferenceAt]:
     yield from source_references(view)
+    yield from encounter_references(view)
     yield from (found for found in view.references if (found.reference or "").startswith(("Patient/", "Medication/")))
 
 
