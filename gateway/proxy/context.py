@@ -1,7 +1,7 @@
 """Gathers what a decision needs beyond the body: records it refers to, the patients, their consents.
 
 Rules of this file
-1. One search a type, `Type?_id=a,b,c`, the types in parallel, two rounds and the patients
+1. One search a type, `Type?_id=a,b,c`, the types in parallel, three rounds and the patients
    (docs/decisions/0002-context.md).
 2. Nothing is asked twice for one request, and nothing is kept for another.
 3. A call that fails fails the exchange; what does not come back stays unknown (leaks.md point 11, L088).
@@ -152,7 +152,9 @@ async def gather(
 
 async def _records(document: Document, context: Context, door: Door) -> dict[Name, ResourceView]:
     """Give what the document refers to, and what that comes from."""
-    first = await context.take(first_round(document.views, Resolver(document, door.own)).by_type)
-    whole = in_context(document, tuple(first.values()))
-    beside = whole.views[len(document.views) :]
-    return first | await context.take(second_round(beside, Resolver(whole, door.own)).by_type)
+    gathered = await context.take(first_round(document.views, Resolver(document, door.own)).by_type)
+    for _ in range(2):
+        whole = in_context(document, tuple(gathered.values()))
+        beside = whole.views[len(document.views) :]
+        gathered |= await context.take(second_round(beside, Resolver(whole, door.own)).by_type)
+    return gathered
