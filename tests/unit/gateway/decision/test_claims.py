@@ -8,7 +8,7 @@ from gateway.decision.model import Edit, Op
 
 
 def benefit() -> dict:
-    """Build an ExplanationOfBenefit of three lines: two of diagnosis 1 by performer 1, one of diagnosis 2 by performer 2."""
+    """Build an ExplanationOfBenefit of three lines: two of one diagnosis and performer, one of another."""
     return {
         "resourceType": "ExplanationOfBenefit",
         "careTeam": [{"sequence": 1}, {"sequence": 2}],
