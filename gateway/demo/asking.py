@@ -160,7 +160,8 @@ class Asker:
 def told(explained: Any) -> tuple[Told, ...]:  # noqa: ANN401  JSON
     """Read the explanation of one request: of its attempts only the one whose answer was sent counts."""
     sent = [one for one in explained["attempts"] if (one.get("completion") or {}).get("outcome") != "void"]
-    return tuple(_told(one) for attempt in sent for one in attempt["story"]["decisions"])
+    decisions = (one for attempt in sent for one in attempt["story"]["decisions"])
+    return tuple(_told(one) for one in decisions if "/contained/" not in one["at"])  # these are part of another
 
 
 def _told(decision: Mapping[str, Any]) -> Told:

@@ -45,6 +45,14 @@ class Records(msgspec.Struct, frozen=True):
     names: Mapping[str, str]
 
 
+class MadeUp(msgspec.Struct, frozen=True):
+    """A made-up consent: a name for it, what its patient does by it, and the Consent as it is signed."""
+
+    name: str
+    does: str
+    text: bytes
+
+
 class Cast(msgspec.Struct, frozen=True):
     """The parts: references of the organisation that discloses and of the taken-for program ("" = none), others that
     are registered, the patients' ids, and what was made up for them."""
@@ -55,7 +63,7 @@ class Cast(msgspec.Struct, frozen=True):
     patients: tuple[str, ...]
     names: Mapping[str, str]
     directory: str
-    consents: tuple[tuple[str, bytes], ...]  # what it is, and the Consent as it is signed
+    consents: tuple[MadeUp, ...]
     lines: tuple[Line, ...]
 
 
@@ -170,15 +178,20 @@ def _directory(hospital: str, program: str, registered: Sequence[str], patients:
     )
 
 
-def _consents(hospital: str, program: str, patients: Sequence[str], treated: str) -> list[tuple[str, bytes]]:
+def _consents(hospital: str, program: str, patients: Sequence[str], treated: str) -> list[MadeUp]:
     """Make up what the patients consent to: some permit, the one `treated` at the program Part 2 too, one denies, one
     lets a CBO know."""
     discloser, source = hospital or "Organization/made-up-hospital", program or "Organization/made-up-program"
     first = patients[0]
     others = [patient for patient in patients if patient not in {first, treated}]
     found = [
-        ("lets everybody who treats, pays and runs the care have the records", _consent(first, discloser, "permit")),
-        (
+        MadeUp(
+            "general",
+            "lets everybody who treats, pays and runs the care have the records",
+            _consent(first, discloser, "permit"),
+        ),
+        MadeUp(
+            "part2",
             "consents to the disclosure of Part 2 records to the plan",
             _consent(
                 treated,
@@ -193,7 +206,7 @@ def _consents(hospital: str, program: str, patients: Sequence[str], treated: str
     ]
     if others:
         refused = _consent(others[0], discloser, "deny", recipients=("Organization/made-up-plan",))
-        found.append(("denies the plan", refused))
+        found.append(MadeUp("refusal", "denies the plan", refused))
     if len(others) > 1:
         housing = _consent(
             others[1],
@@ -203,7 +216,8 @@ def _consents(hospital: str, program: str, patients: Sequence[str], treated: str
             labels=((_CONFIDENTIALITY, "N"),),
             purposes=("CAREMGT",),
         )
-        found.append(("lets the housing organisation have what is not specially protected", housing))
+        does = "lets the housing organisation have what is not specially protected"
+        found.append(MadeUp("housing", does, housing))
     return found
 
 

@@ -6,7 +6,6 @@ Rules of this file
 """
 
 import time
-from collections.abc import Sequence
 
 import aiohttp
 import msgspec
@@ -19,7 +18,7 @@ from gateway.demo.lines import Line
 from gateway.demo.second_opinion import Decide, Examiner, differences
 from gateway.demo.signing import Pen
 from gateway.demo.stage import Stage
-from gateway.demo.table import Shown, table
+from gateway.demo.table import Shown, meanings, table
 from gateway.directory.reading import parse_directory
 
 
@@ -27,11 +26,36 @@ async def check_patients(on: Stage, session: aiohttp.ClientSession, parts: Cast,
     """Show the table on a cast's patients. Gives how many differences from `decide` there were."""
     began = time.monotonic()
     pen = Pen(session, on.control)
-    signed = [await pen.sign(text, on.officer) for _, text in parts.consents]
+    signed = [await pen.sign(one.text, on.officer) for one in parts.consents]
     _introduce(parts, out)
     asker = Asker(session, data=on.data, control=on.control, token=on.token, officer=on.officer)
+    examiner = _examiner(on, session, parts, decide)
+    rows: list[tuple[Line, Seen, list[str]]] = []
+    with out.status("") as status:
+        for line in parts.lines:
+            status.update(f"{line.who} asks for {line.purpose or 'no purpose'}")
+            seen = await asker.ask(line)
+            said = await examiner.verdicts(line, on.routes[line.route], [one.text for one in signed], clock.now())
+            rows.append((line, seen, differences(seen, said)))
+    names = {one.reference: made_up.name for one, made_up in zip(signed, parts.consents, strict=True)}
+    out.print(table(rows, _names(on, parts, names)))
+    for meaning in meanings(seen for _, seen, _ in rows):
+        out.print(f"  {meaning}", style="dim", highlight=False, markup=False)
+    wrong = [f"{line.id}: {difference}" for line, _, found in rows for difference in found]
+    for one in wrong:
+        out.print(f"✗ {one}", style="red", highlight=False, markup=False)
+    records = sum(len(seen.told) for _, seen, _ in rows)
+    took = f"{len(rows)} lines, {records} verdicts compared with decide in {time.monotonic() - began:.1f} s"
+    if wrong:
+        out.print(f"{took}: {len(wrong)} differences.", style="bold red")
+    else:
+        out.print(f"{took}: no difference.", style="bold green")
+    return len(wrong)
+
+
+def _examiner(on: Stage, session: aiohttp.ClientSession, parts: Cast, decide: Decide) -> Examiner:
     types = {one["type"] for one in msgspec.json.decode(parts.directory)["participants"]}
-    examiner = Examiner(
+    return Examiner(
         session,
         decide,
         upstream=on.upstream_url,
@@ -39,27 +63,6 @@ async def check_patients(on: Stage, session: aiohttp.ClientSession, parts: Cast,
         store=on.upstream.store,
         directory=parse_directory(parts.directory, "directory.yaml", types),
     )
-    rows: list[tuple[Line, Seen, Sequence[str]]] = []
-    for line in parts.lines:
-        seen = await asker.ask(line)
-        said = await examiner.verdicts(line, on.routes[line.route], [one.text for one in signed], clock.now())
-        rows.append((line, seen, differences(seen, said)))
-    out.print(
-        table(
-            rows,
-            _names(on, parts, {one.reference: name for one, (name, _) in zip(signed, parts.consents, strict=True)}),
-        )
-    )
-    wrong = [f"{line.id}: {difference}" for line, _, found in rows for difference in found]
-    for one in wrong:
-        out.print(f"✗ {one}", style="red", highlight=False, markup=False)
-    records = sum(len(seen.told) for _, seen, _ in rows)
-    took = f"{len(rows)} lines, {records} verdicts compared with decide in {time.monotonic() - began:.1f} s"
-    out.print(
-        f"{took}: {len(wrong)} differences." if wrong else f"{took}: no difference.",
-        style="bold red" if wrong else "bold green",
-    )
-    return len(wrong)
 
 
 def _introduce(parts: Cast, out: Console) -> None:
@@ -75,7 +78,7 @@ def _introduce(parts: Cast, out: Console) -> None:
             f"The directory knows these too: {known}. Of every other organisation nothing is known.", highlight=False
         )
     for number, patient in enumerate(parts.patients, 1):
-        told = [said for said, text in parts.consents if f'"Patient/{patient}"'.encode() in text]
+        told = [one.does for one in parts.consents if f'"Patient/{patient}"'.encode() in one.text]
         out.print(f"Patient {number} ({patient}) {' and '.join(told) or 'has signed nothing'}.", highlight=False)
 
 

@@ -25,7 +25,7 @@ from gateway.errors import QuestionError
 from gateway.fhir.terminology import purpose_of
 
 Decide = Callable[[bytes], Mapping[str, Any]]
-_DEPTH: Final = 2  # records that the document refers to, and those that these refer to
+_DEPTH: Final = 3  # what the document refers to, where that comes from, and whose that is
 
 
 class Verdicts(msgspec.Struct, frozen=True):

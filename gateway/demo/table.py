@@ -16,7 +16,9 @@ from rich.table import Table
 from gateway.demo.asking import Reason, Seen, Told
 from gateway.demo.lines import Line
 
+_EFFECTS: Final = (("permit", "[green]permits[/]"), ("deny", "[yellow]denies[/]"))
 _LISTED: Final = 4  # records of one type that are named; more are counted
+_LONG: Final = 30  # as are those whose ids say nothing to a reader
 
 
 class Shown:
@@ -36,11 +38,11 @@ class Shown:
 def table(rows: Iterable[tuple[Line, Seen, Sequence[str]]], shown: Shown) -> Table:
     """Give the table of some lines, each with what was seen and the differences found."""
     drawn = Table(box=box.SQUARE, show_lines=True, expand=True, pad_edge=False)
-    drawn.add_column("who asks, what for, whom, under which profile", ratio=26)
-    drawn.add_column("came through", ratio=22)
-    drawn.add_column("withheld", ratio=27)
-    drawn.add_column("masked", ratio=23)
-    drawn.add_column("why", ratio=32)
+    drawn.add_column("who asks, what for, whom, under which profile", ratio=24)
+    drawn.add_column("came through", ratio=25)
+    drawn.add_column("withheld", ratio=29)
+    drawn.add_column("masked", ratio=24)
+    drawn.add_column("why", ratio=30)
     for line, seen, wrong in rows:
         cells = (
             _asked(line, shown),
@@ -56,7 +58,7 @@ def table(rows: Iterable[tuple[Line, Seen, Sequence[str]]], shown: Shown) -> Tab
 def meanings(rows: Iterable[Seen]) -> list[str]:
     """Give, once each, what the rules that spoke say, for a legend under the table."""
     said = {reason.rule: reason for seen in rows for told in seen.told for reason in told.reasons if reason.say}
-    return [f"{rule}: {reason.say} ({reason.cite})" for rule, reason in sorted(said.items())]
+    return [f"{rule}: {reason.say}" for rule, reason in sorted(said.items())]
 
 
 def _asked(line: Line, shown: Shown) -> str:
@@ -85,14 +87,14 @@ def _through(seen: Seen) -> str:
 
 
 def _withheld(line: Line, seen: Seen) -> str:
-    return _named(line, sorted(seen.verdicts("withheld")))
+    return _named(line, [told.resource for told in seen.told if told.verdict == "withheld"])
 
 
 def _masked(line: Line, seen: Seen) -> str:
     masked = [told for told in seen.told if told.verdict == "masked"]
     if len(masked) > _LISTED:
         return _named(line, [told.resource for told in masked])
-    return "\n".join(f"{_short(told.resource, line)} without {', '.join(_elements(told))}" for told in masked)
+    return "; ".join(f"{_short(told.resource, line)} without {', '.join(_elements(told))}" for told in masked)
 
 
 def _elements(told: Told) -> list[str]:
@@ -106,8 +108,8 @@ def _named(line: Line, names: Iterable[str]) -> str:
     by_type: dict[str, list[str]] = {}
     for name in names:
         by_type.setdefault(name.partition("/")[0], []).append(_short(name, line).partition(" ")[2])
-    return "\n".join(
-        f"{type_}: {', '.join(ids) if len(ids) <= _LISTED and max(map(len, ids)) < 30 else len(ids)}"
+    return "; ".join(
+        f"{type_} {', '.join(ids) if len(ids) <= _LISTED and max(map(len, ids)) < _LONG else len(ids)}"
         for type_, ids in by_type.items()
     )
 
@@ -124,8 +126,8 @@ def _why(seen: Seen, consents: Mapping[str, str]) -> str:
         return escape(seen.refusal)
     reasons = {reason for told in seen.told for reason in told.reasons}
     rows = [
-        f"[{'green' if effect == 'permit' else 'yellow'}]{effect}s[/]: {_reason(reason, consents)}"
-        for effect in ("permit", "deny")
+        f"{word}: {_reason(reason, consents)}"
+        for effect, word in _EFFECTS
         for reason in sorted(reasons, key=lambda one: (one.rule, one.consent))
         if reason.effect == effect
     ]
@@ -133,5 +135,6 @@ def _why(seen: Seen, consents: Mapping[str, str]) -> str:
 
 
 def _reason(reason: Reason, consents: Mapping[str, str]) -> str:
-    relied = f", by consent {consents.get(reason.consent, reason.consent)}" if reason.consent else ""
-    return escape(f"{reason.rule} ({reason.cite}{relied})")
+    relied = f"consent {consents.get(reason.consent, reason.consent)}" if reason.consent else ""
+    grounds = ", ".join(ground for ground in (reason.cite, relied) if ground)
+    return escape(f"{reason.rule} ({grounds})")

@@ -50,7 +50,7 @@ def test_the_cast_is_the_same_every_time():
 
 def test_consents_are_valid_and_some_permit_and_some_deny():
     """Every made-up consent is valid R4; one permits, one denies, and the program's patient signs the Part 2 form."""
-    trees = [msgspec.json.decode(text) for _, text in cast(FOLDER).consents]
+    trees = [msgspec.json.decode(one.text) for one in cast(FOLDER).consents]
     for tree in trees:
         get_fhir_model_class("Consent").model_validate(tree)
     assert {"permit", "deny"} == {tree["provision"]["type"] for tree in trees}
