@@ -8,12 +8,11 @@ Called by `gateway.decision` for every subject a resource names.
 from gateway.decision.consents.answer import ConsentAnswer, Permit, Target
 from gateway.decision.consents.compile import Compiled, compile_consents
 from gateway.decision.consents.part2 import part2_compliant
-from gateway.decision.consents.program import NO_CONSENTS, ConsentProgram
+from gateway.decision.consents.program import ConsentProgram
 from gateway.decision.consents.relations import PARTICIPANT_TYPE, Relations
 from gateway.decision.consents.settling import specialise
 
 __all__ = [
-    "NO_CONSENTS",
     "PARTICIPANT_TYPE",
     "Compiled",
     "ConsentAnswer",

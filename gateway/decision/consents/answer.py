@@ -20,8 +20,9 @@ from gateway.labels.model import Labels
 class Target(msgspec.Struct, frozen=True):
     """One resource as consents see it: `labels` are those the decision is to be made on, `period` its clinical dates
     (None: none is known), `authors` who made it as it says itself. Its links are read from the view. `container`: the
-    resource that contains this one; what a consent says of that by `data` it says of this. `identity`: who the resource
-    (or its container) is, where that is not its own type and id on this server (an entry of another server)."""
+    resource that contains this one; what a consent says of that by `data` it says of this, and its dates and authors
+    stand in where this has none. `identity`: who the resource (or its container) is, where that is not its own type and
+    id on this server (an entry of another server)."""
 
     view: ResourceView
     labels: Labels

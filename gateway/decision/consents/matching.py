@@ -18,9 +18,11 @@ from consent_store.model import Coding, Data, Effect, Meaning, Reference
 from gateway.decision.consents.answer import Target
 from gateway.decision.consents.membership import Moment, names
 from gateway.decision.consents.parties import Party, author_of
-from gateway.decision.consents.relations import Relations, codings_of, identifiers_of, objects, spelled
+from gateway.decision.consents.relations import ReferenceLike, Relations, codings_of, identifiers_of, objects, spelled
 from gateway.decision.consents.spans import Span, span_of
 from gateway.decision.consents.truth import Match, any_of
+from gateway.fhir.dates import clinical_period
+from gateway.fhir.origins import authors
 from gateway.fhir.references import Foreign
 from gateway.fhir.terminology import canonical
 
@@ -60,8 +62,10 @@ class Seen:
 
     @cached_property
     def span(self) -> Span | None:
-        """The clinical dates, None where none is known."""
-        period = self.target.period
+        """The clinical dates, of what contains it where it has none; None where none is known."""
+        period, container = self.target.period, self.target.container
+        if period is None and container is not None:
+            period = clinical_period(container)
         if period is None or (period.start is None and period.end is None):
             return None
         return span_of(period, self.moment.zone)
@@ -84,8 +88,11 @@ class Seen:
 
     @cached_property
     def authors(self) -> tuple[Party, ...]:
-        """Who made the resource, as it says itself."""
-        return tuple(author_of(author, self.relations) for author in self.target.authors)
+        """Who made the resource, as it says itself, or as what contains it says."""
+        found: tuple[ReferenceLike, ...] = self.target.authors
+        if not found and self.target.container is not None:
+            found = authors(self.target.container)
+        return tuple(author_of(author, self.relations) for author in found)
 
     @cached_property
     def profiles(self) -> frozenset[str]:

@@ -8,8 +8,7 @@ Rules of this file (consent-semantics sections 2 and 7)
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, tzinfo
-from typing import Final
+from datetime import datetime, tzinfo
 
 import msgspec
 
@@ -21,7 +20,6 @@ from gateway.decision.consents.relations import Relations
 from gateway.decision.consents.rules import Doubt
 from gateway.decision.consents.truth import Match
 from gateway.decision.model import Answer, Cause
-from gateway.directory.model import Directory
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,12 +162,3 @@ def _holds(rule: Settled, seen: Seen | None) -> bool:
         if said < rule.needs:
             return False
     return True
-
-
-def _no_consents() -> ConsentProgram:
-    relations = Relations.of((), Directory({}))
-    return program_of((), (), relations, (datetime.min.replace(tzinfo=UTC), None), None)
-
-
-NO_CONSENTS: Final = _no_consents()
-"""The program of a record about no patient: it answers NOT_APPLICABLE to everything, at any time."""

@@ -275,6 +275,10 @@ class TestData:
         outer = view(observation())
         contained = type(inner)(view=inner.view, labels=inner.labels, container=outer)
         assert NAMED == both(self.data("instance", {"reference": "Observation/obs1"}), about=contained)
+        dated = view(observation(effectiveDateTime="2022-06-13", performer=[{"reference": "Practitioner/a"}]))
+        contained = type(inner)(view=inner.view, labels=inner.labels, container=dated)
+        assert NAMED == both(YEAR_2022, about=contained)
+        assert NAMED == both(self.data("authoredby", {"reference": "Practitioner/a"}), about=contained)
 
     def test_dependents_are_what_refers_to_it(self):
         """The named resource and what points at it."""
