@@ -26,7 +26,7 @@ MOST_ENTRIES: Final = 1000
 MOST_GETS: Final = 50
 _NOT_WRITTEN: Final = frozenset({"AuditEvent", "Consent", "Group", "List", "Person", "Subscription"})
 # Relative, of plain characters; path and query are then read like those of a request.
-_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9/._$%-]*(\?[!-~]*)?")
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9/._$%-]*(\?[!$-~]*)?")
 
 Get = Interaction | GatewayError
 """A get of a batch, or why it is refused by form: that is its entry's answer."""

@@ -151,11 +151,13 @@ def _evaluated(bundle: Bundle, type_: str) -> Iterable[tuple[Entry, str]]:
 def _take(walk: _Walk, arrival: _Arrival, judgement: Judgement, asked: Asked, page: Page) -> None:
     """Keep what is released, up to one match beyond the page, and tell what is withheld before it."""
     for entry in arrival.document.bundle.entries if arrival.document.bundle else ():
-        if entry.view is None or len(walk.matches) > page.plan.count:
+        if entry.view is None:
             continue
         if entry.at not in arrival.places:
             walk.included.setdefault((entry.view.type, entry.view.id), entry)
             walk.size += len(entry.view.raw)
+            continue
+        if len(walk.matches) > page.plan.count:
             continue
         decision = judgement.decision(entry.view.at)
         text = released_text(entry.view, judgement)
