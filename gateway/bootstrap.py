@@ -222,7 +222,7 @@ class _House:
         texts = read_profiles(folders)
         policies = {
             (route.tenant, route.name): _zoned(
-                read_policy(route.profile, texts, ZoneInfo, route.switches), ZoneInfo(settings.zone)
+                read_policy(route.profile, texts, ZoneInfo, route.switches), settings.zone
             )
             for route in settings.routes
         }
@@ -234,7 +234,7 @@ class _House:
         for route in settings.routes:
             name, policy = (route.tenant, route.name), policies[route.tenant, route.name]
             doors[name] = self._door(route, directory, policy, tools[policy.digest])
-        return Live(directory, doors), read_shelf(folders)
+        return Live(directory, doors), _as_served(read_shelf(folders), policies.values(), settings.zone, make)
 
     def _door(self, route: Route, directory: Directory, policy: Policy, tools: Tools) -> Door:
         owner = directory.participants.get(route.owner)
@@ -266,9 +266,20 @@ def known_codes() -> KnownCodes:
     return KnownCodes({ACT_REASON: frozenset(v3.PURPOSES), ACT_CODE: frozenset().union(*tables)})
 
 
-def _zoned(policy: Policy, zone: ZoneInfo) -> Policy:
-    """Give the policy with the operator's zone where its profile names none."""
-    return policy if policy.zone is not None else msgspec.structs.replace(policy, zone=zone)
+def _zoned(policy: Policy, zone: str) -> Policy:
+    """Give the policy with the operator's zone, if any, where its profile names none."""
+    return msgspec.structs.replace(policy, zone=ZoneInfo(zone)) if zone and policy.zone is None else policy
+
+
+def _as_served(shelf: Shelf, routes: Iterable[Policy], zone: str, make: Callable[[Policy], Tools]) -> Shelf:
+    """Give the shelf that the control plane answers from: each profile as its routes have it. Where routes set its
+    switches differently, and for profiles no route has, it is as the profile itself says."""
+    policies = {name: _zoned(policy, zone) for name, policy in shelf.policies.items()}
+    served = list(routes)
+    for policy in served:
+        if len({one.digest for one in served if one.name == policy.name}) == 1:
+            policies[policy.name] = policy
+    return Shelf(policies, {name: make(policy) for name, policy in policies.items()})
 
 
 async def _consents(settings: Settings, folder: Path, bases: Mapping[str, frozenset[str]]) -> ConsentStore:
