@@ -16,6 +16,7 @@ from consent_store.dates import Period, parse_date
 from consent_store.model import Coding, Identifier
 from gateway.decision.model import Direction, Exchange, Initiator
 from gateway.directory.model import Agreement, Directory, Participant
+from gateway.directory.reading import purpose_text
 from gateway.errors import QuestionError
 from gateway.facts.vocabulary import ATTRIBUTES, DERIVED, EXCHANGE_FACTS, RESOURCE_FACTS, SUBJECT_FACTS
 from gateway.fhir.terminology import purpose_of
@@ -244,7 +245,7 @@ def _purpose(value: object, where: str) -> Coding:
 
 
 def _codes(values: tuple[Any, ...] | None, where: str) -> frozenset[str] | None:
-    return None if values is None else frozenset(_purpose(value, where).code or "" for value in values)
+    return None if values is None else frozenset(purpose_text(_purpose(value, where)) for value in values)
 
 
 def _fact_name(name: str, known: frozenset[str], scope: str) -> None:
