@@ -4,40 +4,67 @@ import asyncio
 import json
 import sqlite3
 import sys
+import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
 from consent_store.filing import belongs_to
 from consent_store.memory import MemoryConsentStore
 from consent_store.model import Consent, Identifier, PatientKey, Status, Unreadable
+from consent_store.redis import RedisConsentStore
 from consent_store.sqlite import SqliteConsentStore
 from consent_store.store import ConsentStore, Failed, Found, StoreUnavailable, Subject, VersionConflict
 from tests.consents import MRN, r4, r5, text
+from tests.redis_server import programs
 
 AT = "2025-03-01T09:00:00Z"
 OWN = {"ehr": frozenset({"http://ehr.example.org/fhir"})}
 Opener = Callable[[], Awaitable[ConsentStore]]
 
 
-async def open_memory(folder) -> ConsentStore:
-    """A store in memory."""
-    return MemoryConsentStore(OWN)
+def memory(request) -> Opener:
+    """A store in memory: a new one each time."""
+
+    async def opened() -> ConsentStore:
+        return MemoryConsentStore(OWN)
+
+    return opened
 
 
-async def open_sqlite(folder) -> ConsentStore:
-    """A store in a file of this folder: the same one each time."""
-    return await SqliteConsentStore.open(folder / "consents.sqlite", OWN)
+def sqlite(request) -> Opener:
+    """A store in a file of the test's folder: the same one each time."""
+    path = request.getfixturevalue("tmp_path") / "consents.sqlite"
+    return partial(SqliteConsentStore.open, path, OWN)
 
 
-DRIVERS = {"memory": open_memory, "sqlite": open_sqlite}
+def redis(request) -> Opener:
+    """A store in a server that runs: the same one each time, another for each test."""
+    server = request.getfixturevalue("redis_servers")(request.param)
+    return partial(RedisConsentStore.open, server.url, OWN, prefix=uuid.uuid4().hex)
+
+
+DRIVERS = {"memory": memory, "sqlite": sqlite, **dict.fromkeys(programs(), redis)}
 LASTING = [name for name in DRIVERS if name != "memory"]
 
 
 @pytest.fixture(params=DRIVERS)
-async def store(request, tmp_path):
+def opener(request) -> Opener:
+    """Opens a store of each driver."""
+    return DRIVERS[request.param](request)
+
+
+@pytest.fixture(params=LASTING)
+def lasting(request) -> Opener:
+    """Opens a store of each driver whose consents outlive it."""
+    return DRIVERS[request.param](request)
+
+
+@pytest.fixture
+async def store(opener):
     """An empty store of each driver."""
-    opened = await DRIVERS[request.param](tmp_path)
+    opened = await opener()
     yield opened
     await opened.close()
 
@@ -187,7 +214,7 @@ async def test_every_version_is_kept(store):
 
 async def test_nothing_in_a_store_deletes():
     """No driver has a method for it."""
-    for driver in (ConsentStore, MemoryConsentStore, SqliteConsentStore):
+    for driver in (ConsentStore, MemoryConsentStore, SqliteConsentStore, RedisConsentStore):
         assert [] == [name for name in dir(driver) if any(word in name for word in ("delete", "remove", "purge"))]
 
 
@@ -303,25 +330,23 @@ async def test_a_closed_store_is_unavailable(store):
             await ask
 
 
-@pytest.mark.parametrize("driver", LASTING)
-async def test_a_write_is_there_after_opening_again(driver, tmp_path):
+async def test_a_write_is_there_after_opening_again(lasting):
     """Text, versions, index and revision are the same in the next process."""
-    first = await DRIVERS[driver](tmp_path)
+    first = await lasting()
     await put(first, r4(id="a"))
     stored = await put(first, r4(id="a", status="inactive"), expect="1")
     before = await mark(first, subject("1"))
     await first.close()
-    again = await DRIVERS[driver](tmp_path)
+    again = await lasting()
     assert stored == await again.get("a")
     assert {"a"} == await ids(again, subject("1"))
     assert before == await mark(again, subject("1"))
     await again.close()
 
 
-@pytest.mark.parametrize("driver", LASTING)
-async def test_workers_see_each_others_writes_at_once(driver, tmp_path):
-    """Two stores on one file: what one has acknowledged the other finds, with the same revision (law 9)."""
-    one, other = await DRIVERS[driver](tmp_path), await DRIVERS[driver](tmp_path)
+async def test_workers_see_each_others_writes_at_once(lasting):
+    """Two stores on one file or server: what one has acknowledged the other finds, with the same revision (law 9)."""
+    one, other = await lasting(), await lasting()
     for number in range(1, 30):
         before = await mark(other, subject("1"))
         expect = str(number - 1) if number > 1 else None
@@ -483,7 +508,7 @@ async def outcome(path, who) -> frozenset[type]:
 
 async def test_a_request_that_is_cancelled_leaves_no_half_write(tmp_path):
     """Whoever stops waiting finds the write done whole or not at all, and the store goes on."""
-    store = await open_sqlite(tmp_path)
+    store = await SqliteConsentStore.open(tmp_path / "consents.sqlite")
     for number in range(20):
         task = asyncio.create_task(put(store, r4(id=f"c{number}")))
         await asyncio.sleep(0)
@@ -499,7 +524,7 @@ async def test_a_request_that_is_cancelled_leaves_no_half_write(tmp_path):
 
 async def test_the_loop_runs_on_while_the_store_works(tmp_path):
     """A big look-up happens in the store's own thread: other work of the loop goes on meanwhile."""
-    store = await open_sqlite(tmp_path)
+    store = await SqliteConsentStore.open(tmp_path / "consents.sqlite")
     for number in range(200):
         await put(store, r4(id=f"c{number}"))
     turns = 0
