@@ -27,7 +27,7 @@ _OLDEST: Final = 7  # scripts that say whether they write came with Redis 7; eve
 _TOLD: Final = {
     "LOST": "the consent store was emptied or replaced since it was opened",
     "DAMAGED": "what is stored of this consent is damaged",
-    "READONLY": "the server is a replica: consents are read and written at the primary alone",
+    "ReadOnlyError": "the server is a replica: consents are read and written at the primary alone",
     "NOREPLICAS": "the server has not the replicas it must have",
 }
 
@@ -138,7 +138,8 @@ def unsafe(config: Mapping[str, str]) -> str:
 
 def _why(error: Exception) -> str:
     code = str(error).partition(" ")[0]
-    return _TOLD.get(code, f"the consent store cannot be used: {type(error).__name__}")
+    name = type(error).__name__
+    return _TOLD.get(code) or _TOLD.get(name) or f"the consent store cannot be used: {name}"
 
 
 def _place(url: str, ca_file: str) -> dict[str, Any]:

