@@ -21,6 +21,9 @@ import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.Base64;
 import java.util.EnumSet;
@@ -33,7 +36,8 @@ import org.springframework.context.annotation.AnnotationConfigApplicationContext
 
 /**
  * HAPI FHIR JPA at http://127.0.0.1:PORT/fhir, behind Basic credentials that the caller gives as E2E_CREDENTIALS
- * ("user:password"). It prints "listening PORT" once it answers, and ends when its standard input does.
+ * ("user:password"). It prints "listening PORT" once it answers, notes every request in the file -De2e.requests, and ends
+ * when its standard input does.
  */
 public final class Hapi {
 
@@ -51,7 +55,7 @@ public final class Hapi {
 
         ServletContextHandler context = new ServletContextHandler("/");
         context.addFilter(
-                new FilterHolder(new BasicCredentials(expected)),
+                new FilterHolder(new BasicCredentials(expected, Path.of(System.getProperty("e2e.requests")))),
                 "/*",
                 EnumSet.of(jakarta.servlet.DispatcherType.REQUEST));
         context.addServlet(new ServletHolder(restful(beans)), "/fhir/*");
@@ -93,12 +97,14 @@ public final class Hapi {
         return ("Basic " + encoded).getBytes(StandardCharsets.UTF_8);
     }
 
-    /** Whoever brings other credentials, or none, gets 401 and nothing else. */
+    /** Whoever brings other credentials, or none, gets 401 and nothing else; what was let in is noted. */
     private static final class BasicCredentials implements Filter {
         private final byte[] expected;
+        private final Path requests;
 
-        private BasicCredentials(byte[] expected) {
+        private BasicCredentials(byte[] expected, Path requests) {
             this.expected = expected;
+            this.requests = requests;
         }
 
         @Override
@@ -110,12 +116,20 @@ public final class Hapi {
             String given = ((HttpServletRequest) request).getHeader("Authorization");
             byte[] bytes = given == null ? new byte[0] : given.getBytes(StandardCharsets.UTF_8);
             if (MessageDigest.isEqual(expected, bytes)) {
+                note((HttpServletRequest) request);
                 chain.doFilter(request, response);
                 return;
             }
             HttpServletResponse refused = (HttpServletResponse) response;
             refused.setHeader("WWW-Authenticate", "Basic realm=\"hapi\"");
             refused.setStatus(HttpServletResponse.SC_UNAUTHORIZED);
+        }
+
+        /** One line for each request that was let in, written before it is answered. */
+        private synchronized void note(HttpServletRequest request) throws IOException {
+            String query = request.getQueryString() == null ? "" : "?" + request.getQueryString();
+            String line = request.getMethod() + " " + request.getRequestURI() + query + "\n";
+            Files.writeString(requests, line, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
         }
 
         @Override
