@@ -4,7 +4,8 @@ Rules of this file
 1. Nothing is added to the records: organisations and patients are those of the folder, only their parts are made up.
 2. Same folder, same cast. The organisation with the most records discloses; the next one that some of the patients
    went to is taken to be a Part 2 program, so that something is withheld; most others stay unknown to the directory.
-3. A handful of patients, the smallest first, so that a large folder takes no longer than a small one.
+3. A handful of patients, the smallest first, and of one who has very many records not the types with the most: a
+   large folder takes no longer than a small one.
 """
 
 import json
@@ -29,7 +30,7 @@ _TYPES: Final = (
     "ExplanationOfBenefit",
 )
 _PATIENTS: Final = 4
-_RECORDS: Final = 1200  # of all patients together; the first one counts whatever it has
+_RECORDS: Final = 1200  # of all patients together, as many are asked for in each line
 _TREATMENT: Final = ("TREAT", "HPAYMT", "HOPERAT")
 _ACT_REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 _ACT_CODE: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -95,7 +96,6 @@ def cast(resources: Sequence[bytes]) -> Cast:
         raise ValueError("the folder holds no records of a patient")
     treated = max(patients, key=lambda patient: records.organisations[patient][program])
     registered = tuple(ranked[2:5])
-    types = [type_ for type_ in _TYPES if any(records.types[patient][type_] for patient in patients)]
     return Cast(
         hospital=hospital,
         program=program,
@@ -104,7 +104,7 @@ def cast(resources: Sequence[bytes]) -> Cast:
         names=records.names,
         directory=_directory(hospital, program, registered, patients),
         consents=tuple(_consents(hospital, program, patients, treated)),
-        lines=tuple(_lines(patients, tuple(types))),
+        lines=tuple(_lines(patients, _asked(records, patients))),
     )
 
 
@@ -138,6 +138,15 @@ def _chosen(records: Records, wanted: Sequence[str]) -> tuple[str, ...]:
             chosen.append(fits[0])
             waiting.remove(fits[0])
     return tuple(chosen)
+
+
+def _asked(records: Records, patients: Sequence[str]) -> tuple[str, ...]:
+    """Give the types that are asked for: those the patients have, but the largest ones while it is too much."""
+    held = {type_: sum(records.types[patient][type_] for patient in patients) for type_ in _TYPES}
+    kept = [type_ for type_ in _TYPES if held[type_]]
+    while len(kept) > 1 and sum(held[type_] for type_ in kept) > _RECORDS:
+        kept.remove(max(kept, key=lambda type_: held[type_]))
+    return tuple(kept)
 
 
 def _directory(hospital: str, program: str, registered: Sequence[str], patients: Sequence[str]) -> str:

@@ -61,6 +61,7 @@ def _reasons(said: Said, seen: Seen, cites: Mapping[str, str], names: Mapping[st
     yield from _sets("denies", said.denies, frozenset(denying))
     yield from _missing("permits", said.permits, permitting)
     yield from _missing("is relied on", said.relies, relied)
+    yield from _missing("obliges", said.obliges, (word for told in seen.told for word in told.obligations))
     for reason in sorted(reasons, key=lambda one: one.rule):
         if reason.rule in cites and reason.cite != cites[reason.rule]:
             yield f"{reason.rule} cites {reason.cite}, the story {cites[reason.rule]}"

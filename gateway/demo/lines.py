@@ -34,6 +34,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     permits: frozenset[str] = frozenset()
     denies: frozenset[str] = frozenset()
     relies: frozenset[str] = frozenset()
+    obliges: frozenset[str] = frozenset()
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,4 +128,5 @@ def _said(node: Node, outcomes: Mapping[str, Outcome]) -> Said:
         permits=frozenset(node.at("permits").texts()),
         denies=frozenset(node.at("denies").texts()),
         relies=frozenset(node.at("relies").texts()),
+        obliges=frozenset(node.at("obliges").texts()),
     )

@@ -50,7 +50,8 @@ def run(*, once: bool, data: Path | None, out: Console, build: Build, decide: De
     """Run the demonstration: the story, or with `data` the same table on the patients of a folder.
 
     `build` sets a gateway up from its settings, `decide` answers a question's text. Gives the exit status: 0, or 1
-    where a line is not as it should be, 2 where `data` cannot be used. Without `once` it stays up until interrupted.
+    where a line is not as it should be, 2 where `data` cannot be used. The story stays up until it is interrupted
+    unless `once`; the table on a folder is a check, and ends by itself.
     Raises ProfileError for what the gateway refuses to start with.
     """
     if not out.is_terminal:
@@ -60,7 +61,7 @@ def run(*, once: bool, data: Path | None, out: Console, build: Build, decide: De
     except (OSError, ValueError) as wrong:
         out.print(f"{data}: {wrong}", style="red", markup=False, highlight=False)
         return 2
-    return asyncio.run(_perform(play, build, out, once=once))
+    return asyncio.run(_perform(play, build, out, once=once or data is not None))
 
 
 def _story(out: Console) -> _Play:

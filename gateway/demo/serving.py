@@ -73,6 +73,7 @@ async def serve(
             lifespan="on" if lifespan else "off",
             log_config=None,
             access_log=False,
+            server_header=False,
             ws="none",
             timeout_graceful_shutdown=2,
         )

@@ -17,6 +17,8 @@ from gateway.demo.asking import Reason, Seen, Told
 from gateway.demo.lines import Line
 
 _EFFECTS: Final = (("permit", "[green]permits[/]"), ("deny", "[yellow]denies[/]"))
+# Duties of every disclosure, and labels: the records carry those themselves.
+_ROUTINE: Final = frozenset({"audit_disclosure", "minimum_necessary_profile", "label_42CFRPart2", "label_NORDSCLCD"})
 _LISTED: Final = 4  # records of one type that are named; more are counted
 _LONG: Final = 30  # as are those whose ids say nothing to a reader
 
@@ -38,11 +40,8 @@ class Shown:
 def table(rows: Iterable[tuple[Line, Seen, Sequence[str]]], shown: Shown) -> Table:
     """Give the table of some lines, each with what was seen and the differences found."""
     drawn = Table(box=box.SQUARE, show_lines=True, expand=True, pad_edge=False)
-    drawn.add_column("who asks, what for, whom, under which profile", ratio=24)
-    drawn.add_column("came through", ratio=25)
-    drawn.add_column("withheld", ratio=29)
-    drawn.add_column("masked", ratio=24)
-    drawn.add_column("why", ratio=30)
+    for heading, ratio in (("who asks", 24), ("came through", 24), ("withheld", 28), ("masked", 24), ("why", 32)):
+        drawn.add_column(heading, ratio=ratio, overflow="fold")
     for line, seen, wrong in rows:
         cells = (
             _asked(line, shown),
@@ -66,7 +65,8 @@ def _asked(line: Line, shown: Shown) -> str:
     about = ", ".join(shown.patients.get(patient, patient) for patient in line.patients)
     lines = [
         f"[bold]{escape(line.who)}[/bold]",
-        f"{purpose}, about {escape(about)}",
+        purpose,
+        f"about {escape(about)}",
         f"from {escape(shown.owners[line.route])}",
         f"under {shown.profiles[line.route]}",
     ]
@@ -83,7 +83,8 @@ def _through(seen: Seen) -> str:
     if got == held and not seen.verdicts("masked"):
         return f"all {held.total()}"
     counts = ", ".join(f"{type_} {got[type_]}/{number}" for type_, number in held.items() if got[type_])
-    return f"{got.total()} of {held.total()}: {counts}"
+    parts = len(seen.verdicts("masked"))
+    return f"{got.total()} of {held.total()}{f', {parts} in part' if parts else ''}: {counts}"
 
 
 def _withheld(line: Line, seen: Seen) -> str:
@@ -126,15 +127,15 @@ def _why(seen: Seen, consents: Mapping[str, str]) -> str:
         return escape(seen.refusal)
     reasons = {reason for told in seen.told for reason in told.reasons}
     rows = [
-        f"{word}: {_reason(reason, consents)}"
+        f"{word} {_reason(reason, consents)}"
         for effect, word in _EFFECTS
         for reason in sorted(reasons, key=lambda one: (one.rule, one.consent))
         if reason.effect == effect
     ]
-    return "\n".join(rows)
+    duties = dict.fromkeys(word for told in seen.told for word in told.obligations if word not in _ROUTINE)
+    return "\n".join([*rows, *(["obliges " + "\n  ".join(duties)] if duties else [])])
 
 
 def _reason(reason: Reason, consents: Mapping[str, str]) -> str:
     relied = f"consent {consents.get(reason.consent, reason.consent)}" if reason.consent else ""
-    grounds = ", ".join(ground for ground in (reason.cite, relied) if ground)
-    return escape(f"{reason.rule} ({grounds})")
+    return escape("\n  ".join(ground for ground in (reason.rule, reason.cite, relied) if ground))

@@ -68,6 +68,14 @@ def test_lines_ask_what_there_is_at_routes_that_exist():
     assert ["plan"] == [line.client for line in parts.lines if not line.purpose]
 
 
+def test_of_very_many_records_the_largest_types_are_left_out():
+    """Where one patient alone has more than is asked for in a line, the types with the most records go first."""
+    visits = [visit(number, "ann", "big") for number in range(1200)]
+    condition = b'{"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/ann"}}'
+    assert {("Encounter",)} == {line.types for line in cast(visits).lines}
+    assert {("Condition",)} == {line.types for line in cast([*visits, condition]).lines}
+
+
 def test_a_folder_without_patients_is_refused():
     """Where nothing is about a patient there is nothing to show."""
     with pytest.raises(ValueError, match="no records of a patient"):

@@ -14,7 +14,13 @@ OUTCOME = Outcome(
     lacks=("secret",),
     holds=("1.10",),
 )
-SAID = Said(outcome=OUTCOME, permits=frozenset({"may"}), denies=frozenset({"must-not"}), relies=frozenset({"signed"}))
+SAID = Said(
+    outcome=OUTCOME,
+    permits=frozenset({"may"}),
+    denies=frozenset({"must-not"}),
+    relies=frozenset({"signed"}),
+    obliges=frozenset({"notice"}),
+)
 LINE = Line(
     id="l", who="w", client="c", purpose="TREAT", route="r", patients=("p",), types=("Condition",), said={"act": SAID}
 )
@@ -27,7 +33,7 @@ SEEN = Seen(
     resources={"Condition/a": b"", "Claim/b": b""},
     bodies=(b'{"value":1.10}',),
     told=(
-        Told("Condition/a", "disclosed", frozenset(), (MAY,)),
+        Told("Condition/a", "disclosed", frozenset(), (MAY,), ("notice",)),
         Told("Claim/b", "masked", frozenset({"item/0"}), (MUST_NOT,)),
         Told("Condition/c", "withheld", frozenset(), (MUST_NOT,)),
     ),
@@ -70,6 +76,7 @@ def test_what_the_story_says_is_no_difference():
             "signed: the story says",
         ),
         ({"told": with_told(0, reasons=(msgspec.structs.replace(MAY, cite="45 CFR 9"),))}, "may cites 45 CFR 9"),
+        ({"told": with_told(0, obligations=())}, "notice: the story says it obliges"),
         ({"status": 503}, "the answer is 503"),
     ],
 )
