@@ -98,11 +98,12 @@ class RedisConsentStore:
         finding = await self._find(asked, texts=True)
         answers: dict[Subject, Found | Failed] = {}
         for subject in asked:
-            mine = finding.versions(subject)
+            terms = terms_for(subject)
+            mine = finding.versions(terms)
             if isinstance(mine, Failed):
                 answers[subject] = mine
             else:
-                consents = tuple(self._read(subject, finding.held[one]) for one in mine.items())
+                consents = tuple(self._read(subject, terms, finding.held[one]) for one in mine.items())
                 answers[subject] = Found(consents, mark_of(mine.items()))
         return answers
 
@@ -110,7 +111,7 @@ class RedisConsentStore:
         """See `ConsentStore.revisions`. One round trip."""
         asked = list(subjects)
         finding = await self._find(asked, texts=False)
-        found = {subject: finding.versions(subject) for subject in asked}
+        found = {subject: finding.versions(terms_for(subject)) for subject in asked}
         return {who: mine if isinstance(mine, Failed) else mark_of(mine.items()) for who, mine in found.items()}
 
     async def put(self, source: str, text: bytes, *, fhir_version: str, at: str, expect: str | None) -> StoredVersion:
@@ -204,13 +205,17 @@ class RedisConsentStore:
         keys = [self._term(term) for term in terms]
         (_, _, found, held), _ = await self._run(FIND, keys, self._prefix + b":c:", b"1" if texts else b"0")
         by_term = {term: None if mine is None else named(mine) for term, mine in zip(terms, found, strict=True)}
-        return Finding(by_term, {(one.id, one.version): one for one in each(held)})
+        if not texts:
+            return Finding(by_term, {})
+        every = dict.fromkeys(one for mine in by_term.values() if mine is not None for one in mine.items())
+        return Finding(by_term, {one: Held(*one, raw) for one, raw in zip(every, held, strict=True)})
 
     async def _of(self, patient: Subject) -> list[Held]:
         finding = await self._find([patient], texts=True)
-        mine = finding.versions(patient)
+        terms = terms_for(patient)
+        mine = finding.versions(terms)
         if isinstance(mine, Failed):
-            if terms_for(patient):
+            if terms:
                 raise StoreUnavailable(mine.why)
             return []
         return [finding.held[one] for one in mine.items()]
@@ -244,9 +249,9 @@ class RedisConsentStore:
             raise StoreUnavailable("what is stored of this consent is damaged")
         return kept.stored.version, frozenset(kept.terms)
 
-    def _read(self, subject: Subject, held: Held) -> Consent | Unreadable:
+    def _read(self, subject: Subject, terms: frozenset[str], held: Held) -> Consent | Unreadable:
         kept = held.kept
-        if kept is None or terms_for(subject).isdisjoint(kept.terms):
+        if kept is None or terms.isdisjoint(kept.terms):
             why = "Consent: the stored text is missing or damaged"
             nobody = PatientKey(subject.key.source, "")
             return found_for(subject, Unreadable(id=held.id, version=held.version, patient=nobody, why=why))

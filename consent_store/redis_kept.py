@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from consent_store.filing import NOT_ASKABLE, terms_for
-from consent_store.store import Failed, StoredVersion, Subject
+from consent_store.filing import NOT_ASKABLE
+from consent_store.store import Failed, StoredVersion
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -56,9 +56,8 @@ class Finding(msgspec.Struct, frozen=True):
     by_term: Mapping[str, Mapping[str, str] | None]
     held: Mapping[tuple[str, str], Held]
 
-    def versions(self, subject: Subject) -> Mapping[str, str] | Failed:
-        """Give a subject's current versions by id."""
-        terms = terms_for(subject)
+    def versions(self, terms: frozenset[str]) -> Mapping[str, str] | Failed:
+        """Give the current versions, by id, of the subject who has these terms."""
         if not terms:
             return Failed(NOT_ASKABLE)
         mine: dict[str, str] = {}
@@ -70,16 +69,13 @@ class Finding(msgspec.Struct, frozen=True):
         return mine
 
 
-def named(flat: Sequence[bytes]) -> dict[str, str]:
-    """Give ids and versions as a mapping."""
-    return {one.decode(errors="replace"): two.decode(errors="replace") for one, two in _groups(flat, 2)}
+def named(listed: bytes) -> dict[str, str]:
+    """Give `id version id version …` as a mapping."""
+    words = listed.decode("ascii").split()
+    return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def each(flat: Sequence[bytes]) -> Iterator[Held]:
     """Give ids, versions and texts as what is held."""
-    for one, version, raw in _groups(flat, 3):
+    for one, version, raw in zip(*(iter(flat),) * 3, strict=True):
         yield Held(one.decode(errors="replace"), version.decode(errors="replace"), raw)
-
-
-def _groups(flat: Sequence[bytes], size: int) -> Iterator[tuple[bytes, ...]]:
-    yield from zip(*(iter(flat),) * size, strict=True)

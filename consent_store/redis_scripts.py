@@ -64,37 +64,38 @@ local function standing(id, version)
 end
 
 local function add_text(id, version, how)
-  if seen[id .. '/' .. version] then return end
-  seen[id .. '/' .. version] = true
+  if seen[id .. ' ' .. version] then return end
+  seen[id .. ' ' .. version] = true
   local text = how == 'current' and redis.pcall('HGET', prefix .. id, version)
-  table.insert(texts, id)
-  table.insert(texts, version)
   table.insert(texts, type(text) == 'string' and text or '')
 end
 
-for place = 2, #KEYS do
-  local filed = redis.pcall('HGETALL', KEYS[place])
+local function listed(filed)
+  if filed.err then return false end
+  for at = 1, #filed, 2 do
+    if string.find(filed[at], '[^%w%-%.]') or string.find(filed[at + 1], '%D') then return false end
+  end
   local mine = {}
-  if filed.err then
-    mine = false
-  else
-    for at = 1, #filed, 2 do
-      local how = standing(filed[at], filed[at + 1])
-      if how ~= 'moved' then
-        table.insert(mine, filed[at])
-        table.insert(mine, filed[at + 1])
-        if with_texts then add_text(filed[at], filed[at + 1], how) end
-      end
+  for at = 1, #filed, 2 do
+    local id, version = filed[at], filed[at + 1]
+    local how = standing(id, version)
+    if how ~= 'moved' then
+      table.insert(mine, id)
+      table.insert(mine, version)
+      if with_texts then add_text(id, version, how) end
     end
   end
-  table.insert(found, mine)
+  return table.concat(mine, ' ')
 end
+
+for place = 2, #KEYS do table.insert(found, listed(redis.pcall('HGETALL', KEYS[place]))) end
 return {ARGV[1], store[2], found, texts}
 """,
     _READS,
 )
-"""KEYS store, terms; ARGV word, id, prefix of a Consent's key, `1` for the texts too. Gives, for each term, ids and
-versions (nil where the term is damaged); then id, version and text of each Consent once ("" where there is none)."""
+"""KEYS store, terms; ARGV word, id, prefix of a Consent's key, `1` for the texts too. Gives, for each term, its ids
+and versions (nil where the term is damaged); then, of each Consent where it first stands there, the text ("" where
+there is none). Few long answers, since the client's time goes by their number."""
 
 LAST: Final = _script(
     _SAME

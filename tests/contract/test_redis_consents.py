@@ -403,26 +403,50 @@ async def test_a_consent_that_moved_on_does_not_come_back_when_damaged(server):
             assert isinstance(one, Unreadable)
 
 
-async def test_a_damaged_index_fails_its_subject_alone(server):
+async def of_another_type(other, term) -> None:
+    """Words where a hash was."""
+    await other.delete(term)
+    await other.set(term, "x")
+
+
+async def with_a_strange_name(other, term) -> None:
+    """A hash with an entry that no store has made."""
+    await other.hset(term, "a 1 b", "1")
+
+
+async def with_a_strange_version(other, term) -> None:
+    """A hash with an entry that no store has made."""
+    await other.hset(term, "c", "one")
+
+
+@pytest.mark.parametrize("damage", [of_another_type, with_a_strange_name, with_a_strange_version])
+async def test_a_damaged_index_fails_its_subject_alone(server, damage):
     """Whose index cannot be read has Failed in both look-ups, and is not written to; the others go on."""
     prefix = uuid.uuid4().hex
     async with opened(server, prefix) as store, client(server) as other:
         await put(store, r4(id="a"))
         (term,) = await other.keys(f"{prefix}:t:*")
         await put(store, r4(id="b", patient={"reference": "Patient/2"}))
-        await other.delete(term)
-        await other.set(term, "x")
+        await damage(other, term)
         for look_up in (store.snapshot, store.revisions):
             answers = await look_up([subject("1"), subject("2")])
             assert isinstance(answers[subject("1")], Failed)
             assert not isinstance(answers[subject("2")], Failed)
-        for ask in (
-            lambda: put(store, r4(id="c")),
-            lambda: store.search(patient=subject("1"), status=None, consent_id=None),
-        ):
-            with pytest.raises(StoreUnavailable):
-                await ask()
+        with pytest.raises(StoreUnavailable):
+            await store.search(patient=subject("1"), status=None, consent_id=None)
+
+
+async def test_a_write_that_cannot_be_filed_leaves_nothing(server):
+    """Where one of its terms is damaged, a Consent is not half stored."""
+    prefix = uuid.uuid4().hex
+    async with opened(server, prefix) as store, client(server) as other:
+        await put(store, r4(id="a"))
+        (term,) = await other.keys(f"{prefix}:t:*")
+        await of_another_type(other, term)
+        with pytest.raises(StoreUnavailable):
+            await put(store, r4(id="c"))
         assert None is await store.get("c")
+        assert ["a"] == [one.id for one in await store.search(patient=None, status=None, consent_id=None)]
 
 
 async def test_a_full_server_is_read_and_not_written(tmp_path):
