@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+import msgspec
 from multidict import CIMultiDict
 
 from gateway import bootstrap, clock
 from gateway.demo.story import DIRECTORY, story_resources
 from gateway.demo.upstream import EmbeddedUpstream, serve
 from gateway.identity.dev_issuer import ALGORITHM, development_token, new_key, public_keys
+from gateway.proxy.app import DataPlane
 from gateway.proxy.live import Services
 from gateway.settings import DEVELOPMENT_ISSUER, parse_settings
 
@@ -63,8 +65,17 @@ class World(NamedTuple):
     data: str
     control: str
     key: str
-    services: Services
+    plane: DataPlane
     session: aiohttp.ClientSession
+
+    @property
+    def services(self) -> Services:
+        """What the gateway works with."""
+        return self.plane._services
+
+    def serve_with(self, **services: Any) -> None:
+        """Put other services in their place, from the next request on."""
+        self.plane._services = msgspec.structs.replace(self.services, **services)
 
     def token(self, client: str, purposes: Iterable[str] | None = None, roles: Iterable[str] = ()) -> str:
         listed = None if purposes is None else list(purposes)
@@ -136,10 +147,15 @@ class World(NamedTuple):
         return await self.send(method, url, said, json.dumps(tree).encode())
 
     async def explain(self, answer: Answer) -> Any:
-        """The story of a request, as a privacy officer gets it."""
+        """The story of a request, as a privacy officer gets it, once it is complete."""
         url = f"{self.control}/control/explain/{answer.headers['x-request-id']}"
         said = {"Authorization": f"Bearer {self.token('officer', roles=['privacy_officer'])}"}
-        return (await self.send("GET", url, said)).json
+        for _ in range(100):
+            story = (await self.send("GET", url, said)).json
+            if all(attempt["completion"] for attempt in story["attempts"]):
+                return story
+            await asyncio.sleep(0.02)
+        raise AssertionError("an intent was left open")
 
 
 def settings_text(
@@ -194,7 +210,7 @@ async def world(
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=["Content-Type"]) as session,
         ):
             late_data.app, late_control.app = planes.data, planes.control
-            yield World(data, control, key, planes.data._services, session)
+            yield World(data, control, key, planes.data, session)
 
 
 def write_files(folder: Path, directory: str | None = None) -> str:
