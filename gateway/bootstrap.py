@@ -347,6 +347,10 @@ async def _serve(settings: Settings, folder: Path) -> None:
             asyncio.create_task(server.serve(sockets=[listener]))
             for server, listener in zip(servers, sockets, strict=True)
         ]
+        while not all(  # noqa: ASYNC110  uvicorn tells it by a flag
+            server.started or task.done() for server, task in zip(servers, running, strict=True)
+        ):
+            await asyncio.sleep(0.01)
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)

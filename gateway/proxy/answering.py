@@ -25,6 +25,7 @@ CONSTANT: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
 }
 _CHUNK: Final = 1 << 16
+_BEGIN_S: Final = 5.0  # while an answer begins, writes of consents wait (gate.py)
 
 
 class Gone(Exception):
@@ -72,20 +73,22 @@ class Writer:
             said["Content-Length"] = str(length)
         lines = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in said.items()]
         self.status = status
-        await self._hand_over({"type": "http.response.start", "status": status, "headers": lines})
+        start = {"type": "http.response.start", "status": status, "headers": lines}
+        await self._hand_over(start, min(self._idle_s, _BEGIN_S))
         self.began = True
 
     async def _finish(self, body: bytes) -> None:
         for start in range(0, max(len(body), 1), _CHUNK):
             part = body[start : start + _CHUNK]
-            await self._hand_over({"type": "http.response.body", "body": part, "more_body": start + _CHUNK < len(body)})
+            more = start + _CHUNK < len(body)
+            await self._hand_over({"type": "http.response.body", "body": part, "more_body": more}, self._idle_s)
             if self._left():
                 raise Gone
             self.written += len(part)
 
-    async def _hand_over(self, message: MutableMapping[str, Any]) -> None:
+    async def _hand_over(self, message: MutableMapping[str, Any], most_s: float) -> None:
         try:
-            async with asyncio.timeout(self._idle_s):
+            async with asyncio.timeout(most_s):
                 await self._send(message)
         except (TimeoutError, OSError) as error:
             raise Gone from error

@@ -61,6 +61,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     ) -> tuple[Intent, Story]:
         """Give what the ledger writes before anything leaves."""
         account, story = account_of(manifest.decisions)
+        marks = {f"{subject.key.source}|{subject.key.id}": found.mark for subject, found in revisions.items()}
+        named = {f"{disclosed.patient.source}|{disclosed.patient.id}" for disclosed in account.disclosed}
         caller, policy = self.caller, self.door.policy
         person = caller.initiator.reference if caller.initiator else None
         intent = Intent(
@@ -82,11 +84,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             profile=policy.name,
             profile_digest=policy.digest,
             directory_revision=self.directory.revision,
-            consent_revisions={f"{s.key.source}|{s.key.id}": found.mark for s, found in revisions.items()},
+            consent_revisions={name: mark for name, mark in marks.items() if name in named},
             public_url=self.door.route.public_url,
             account=account,
         )
-        return intent, story
+        return intent, msgspec.structs.replace(story, consent_revisions=marks)
 
 
 class Prepared(msgspec.Struct, frozen=True):

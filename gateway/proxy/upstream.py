@@ -58,7 +58,7 @@ def new_session(connections: int, connect_s: float, answer_s: float) -> aiohttp.
     """Make the pooled session that all upstreams of a worker share. Close it at the end."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections),
-        timeout=aiohttp.ClientTimeout(total=answer_s, sock_connect=connect_s),
+        timeout=aiohttp.ClientTimeout(total=answer_s, connect=2 * connect_s, sock_connect=connect_s),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
