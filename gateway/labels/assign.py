@@ -25,6 +25,7 @@ from gateway.labels.rules import SUD_WITHOUT_KNOWN_SOURCE, UNKNOWN_SOURCE, Label
 from gateway.policy.model import Unlabelled
 
 PART2: Final = "42CFRPart2"
+IMPLIED: Final = "implied by"
 _IMPLYING: Final = frozenset({Kind.SENSITIVITY, Kind.POLICY})
 _SUD: Final = deny_cluster("SUD")
 # Where a record may say when it took place; the first that is there speaks.
@@ -125,10 +126,15 @@ def _part2_by_code(found: list[Label], context: LabelContext, rules: LabelRules)
     ]
 
 
+def with_implied(found: list[Label], rules: LabelRules) -> list[Label]:
+    """Give labels with the least confidentiality that each sensitivity and policy among them brings with it."""
+    return found + _implied(found, rules)
+
+
 def _implied(found: list[Label], rules: LabelRules) -> list[Label]:
     """The least confidentiality that each sensitivity and policy brings with it, at the same element."""
     return [
-        confidentiality_label(rules.implied[label.code], label.basis, label.at, f"implied by {label.code}")
+        confidentiality_label(rules.implied[label.code], label.basis, label.at, f"{IMPLIED} {label.code}")
         for label in found
         if label.kind in _IMPLYING and label.code in rules.implied
     ]

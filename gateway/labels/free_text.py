@@ -84,7 +84,10 @@ def _is_prose(name: str, one: TextAt) -> bool:
 def _written_narrative(view: ResourceView) -> bool:
     """Whether there is narrative that nobody says was generated from the structured data."""
     text = view.tree.get("text")
-    return isinstance(text, dict) and "div" in text and text.get("status") not in _GENERATED
+    if not isinstance(text, dict) or "div" not in text:
+        return False
+    status = text.get("status")
+    return not isinstance(status, str) or status not in _GENERATED
 
 
 def _coded_concepts(view: ResourceView) -> frozenset[str]:

@@ -1,0 +1,214 @@
+"""What a record carries of the records it belongs to or stands for: propagation of labels along references.
+
+Rules of this file (labels.md sections 2 and 6; docs/labels.md says why)
+1. Only along references the record makes itself: what a record is never depends on what lies beside it in an answer.
+2. A part carries what its whole is about: visit, episode, larger event, request; never a whole what one part is about.
+3. A visit is about what it was for: its own codes, its reasons and principal diagnoses; other diagnoses do not count.
+4. A drug, substance or service means what it is. Attachment and Binary, and section and entries, are one document.
+5. Sensitivities, policies, unknown codes and received levels above N are carried; handling codes and defaults are not.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from gateway.fhir.origins import encounter_references
+from gateway.fhir.pointer import element_path, index, segments
+from gateway.fhir.resolver import Resolver
+from gateway.fhir.view import ReferenceAt, ResourceView
+from gateway.labels.assign import IMPLIED
+from gateway.labels.model import Basis, Confidentiality, Kind, Label, Labels
+
+Resolve = Callable[[ResourceView, ReferenceAt], tuple[ResourceView, ...]]
+
+# Beside encounters and episodes: the larger event a record is part of, or the one request it answers.
+_WHOLES: Final[Mapping[str, frozenset[str]]] = {
+    "AppointmentResponse": frozenset({"appointment"}),
+    "Binary": frozenset({"securityContext"}),
+    "ClaimResponse": frozenset({"request"}),
+    "CoverageEligibilityResponse": frozenset({"request"}),
+    "Encounter": frozenset({"appointment", "partOf"}),
+    "EnrollmentResponse": frozenset({"request"}),
+    "ImmunizationEvaluation": frozenset({"immunizationEvent"}),
+    "Media": frozenset({"partOf"}),
+    "MedicationAdministration": frozenset({"partOf"}),
+    "MedicationDispense": frozenset({"partOf"}),
+    "MedicationStatement": frozenset({"partOf"}),
+    "Observation": frozenset({"partOf"}),
+    "Procedure": frozenset({"partOf"}),
+}
+_VISITS: Final = frozenset({"Appointment", "Encounter", "EpisodeOfCare"})
+# R4 Encounter.diagnosis.use (diagnosis-role): admission, discharge and chief complaint say what the visit was for.
+_PRINCIPAL: Final = frozenset({"AD", "CC", "DD"})
+_BY_WHAT_THEY_ARE: Final = frozenset({"HealthcareService", "Medication", "Substance"})
+_NEVER: Final = frozenset({"Patient"})  # membership of a person in something is the membership's matter
+_CARRIED: Final = frozenset({Kind.SENSITIVITY, Kind.POLICY, Kind.UNKNOWN})
+_DEPTH: Final = 4  # wholes of wholes
+
+
+def wholes(view: ResourceView) -> tuple[ReferenceAt, ...]:
+    """Give the references of a record to what it belongs to, at any depth (a claim's lines)."""
+    paths = _WHOLES.get(view.type, frozenset())
+    more = tuple(found for found in view.references if element_path(found.at) in paths) if paths else ()
+    return (*encounter_references(view), *more)
+
+
+def matters(view: ResourceView) -> tuple[ReferenceAt, ...]:
+    """Give the references of a visit to what it was for: its reasons and principal diagnoses."""
+    if view.type not in _VISITS:
+        return ()
+    return tuple(found for found in view.references if _says_what_for(view, found.at))
+
+
+def carrying(view: ResourceView) -> tuple[ReferenceAt, ...]:
+    """Give the references whose targets a record carries labels of: what must be gathered to label it."""
+    return (*wholes(view), *matters(view))
+
+
+def _says_what_for(view: ResourceView, at: str) -> bool:
+    path = element_path(at)
+    return path == "reasonReference" or (path == "diagnosis.condition" and _principal(view.tree, at))
+
+
+def _principal(tree: Mapping[str, Any], at: str) -> bool:
+    """Whether the diagnosis at or around a pointer says that the visit was for it: by rank or by role."""
+    number = index(segments(at)[1])
+    listed = tree.get("diagnosis")
+    one = listed[number] if isinstance(listed, list) and number is not None and number < len(listed) else None
+    if not isinstance(one, dict):
+        return False
+    role = one.get("use") if "use" in one else one.get("role")
+    codings = role.get("coding") if isinstance(role, dict) else None
+    codes = {c.get("code") for c in codings if isinstance(c, dict)} if isinstance(codings, list) else set()
+    return one.get("rank") == 1 or not _PRINCIPAL.isdisjoint(codes)
+
+
+class Propagation:
+    """Finds what the records of one document and its context carry of each other."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        own: Callable[[ResourceView], Labels],
+        documents: Iterable[Iterable[ResourceView]] = (),
+        resolve: Resolve | None = None,
+    ) -> None:
+        """`own` labels a record without propagation; `documents` are the entries of each document Bundle; `resolve`
+        is the reader of references where the resolver's alone is not enough."""
+        self._resolver, self._own = resolver, own
+        self._resolve: Resolve = resolve or (lambda view, found: resolver.resolve(view, found).views)
+        self._known: dict[int, tuple[ResourceView, Labels]] = {}
+        self._held: dict[int, list[tuple[ResourceView, str]]] = {}
+        for views in documents:
+            self._enter(views)
+
+    def _enter(self, views: Iterable[ResourceView]) -> None:
+        for view in views:
+            if view.type == "Composition":
+                for found in view.references:
+                    if _section(found.at) and element_path(found.at).endswith("section.entry"):
+                        for target in self._resolve(view, found):
+                            self._held.setdefault(id(target), []).append((view, found.at))
+
+    def enter_attachments(self, views: Iterable[ResourceView]) -> None:
+        """Take notice of the Binaries that attachments of these records name: they are the record's content."""
+        for view in views:
+            for _, binary in self._binaries(view):
+                self._held.setdefault(id(binary), []).append((view, ""))
+
+    def labels(self, view: ResourceView) -> tuple[Label, ...]:
+        """Give what one record carries, each at the reference that brings it ("" for what holds it)."""
+        if view.type in _NEVER:
+            return ()
+        found = list(self._carried(view, frozenset({id(view)}), _DEPTH))
+        for at, binary in self._binaries(view):
+            found += self._moved(self._told(binary), binary, at)
+        for holder, entry in self._held.get(id(view), ()):
+            labels = self._told(holder)
+            found += self._moved((one for one in labels if _speaks_of(one, entry)) if entry else labels, holder, "")
+        return tuple(dict.fromkeys(found))
+
+    def _carried(self, view: ResourceView, seen: frozenset[int], depth: int) -> Iterator[Label]:
+        for found in view.references:
+            for target in self._resolve(view, found):
+                if target.type in _BY_WHAT_THEY_ARE and target is not view:
+                    yield from self._moved(self._told(target), target, found.at)
+        yield from self._for(view)
+        for found in wholes(view) if depth else ():
+            for target in self._resolve(view, found):
+                if id(target) not in seen and target.type not in _NEVER:
+                    about = [*self._told(target), *self._carried(target, seen | {id(target)}, depth - 1)]
+                    yield from self._moved(about, target, found.at)
+
+    def _for(self, view: ResourceView) -> Iterator[Label]:
+        """Give what all the known reasons of a visit share: where one of several is another matter, the visit is not
+        only about this one, and its reference to it goes instead."""
+        known = [(found.at, target) for found in matters(view) for target in self._resolve(view, found)]
+        kept = [(at, target, list(self._told(target))) for at, target in known if target is not view]
+        shared = (
+            frozenset.intersection(*(frozenset((one.kind, one.code) for one in told) for _, _, told in kept))
+            if kept
+            else frozenset()
+        )
+        for at, target, told in kept:
+            yield from self._moved((one for one in told if (one.kind, one.code) in shared), target, at)
+
+    def _binaries(self, view: ResourceView) -> Iterator[tuple[str, ResourceView]]:
+        for at in view.attachments:
+            for link in view.links:
+                if link.at == f"{at}/url":
+                    targets = self._resolver.resolve_text(view, link.text).views
+                    yield from ((at, one) for one in targets if one.type == "Binary")
+
+    def _told(self, view: ResourceView) -> Iterator[Label]:
+        """Give the labels of a record's own that others carry: those that speak of what it is about."""
+        key = id(view)
+        if key not in self._known:
+            self._known[key] = (view, self._own(view))
+        return (one for one in self._known[key][1].labels if _is_carried(one) and not _aside(view, one.at))
+
+    def _moved(self, labels: Iterable[Label], target: ResourceView, at: str) -> Iterator[Label]:
+        whose = f"{target.type}/{target.id}" if target.id else target.type
+        for one in labels:
+            yield Label(one.kind, one.system, one.code, Basis.CONTEXT, at, f"{whose}: {one.source or one.basis}")
+
+
+def document_entries(views: Iterable[ResourceView], bundle_type: str | None) -> Iterator[tuple[ResourceView, ...]]:
+    """Give the entries of every document Bundle among `views`, at any depth; `bundle_type` is that of the outermost."""
+    listed = tuple(views)
+    if bundle_type == "document":
+        yield listed
+    for view in listed:
+        if view.inner:
+            yield from document_entries(view.inner, view.tree.get("type") if view.type == "Bundle" else None)
+
+
+def _is_carried(label: Label) -> bool:
+    if label.basis is Basis.DEFAULT:
+        return False
+    if label.kind is Kind.CONFIDENTIALITY:
+        stated = label.basis is Basis.RECEIVED and label.at == "" and not label.source.startswith(IMPLIED)
+        return stated and Confidentiality[label.code] > Confidentiality.N
+    return label.kind in _CARRIED
+
+
+def _aside(view: ResourceView, at: str) -> bool:
+    """Whether a label of a visit stands at a diagnosis that the visit was not for."""
+    return view.type in _VISITS and at.startswith("/diagnosis/") and not _principal(view.tree, at)
+
+
+def _section(at: str) -> str:
+    """Give the innermost section that a pointer of a Composition lies in, "" for none."""
+    steps = at.split("/")
+    last = 0
+    while steps[last + 1 : last + 2] == ["section"] and last + 2 < len(steps):
+        last += 2
+    return "/".join(steps[: last + 1])
+
+
+def _speaks_of(label: Label, entry: str) -> bool:
+    """Whether a Composition's label says what the section of an entry is: by code, title or a label of the section."""
+    section = _section(label.at)
+    if not section or not f"{entry}/".startswith(f"{section}/"):
+        return False
+    where = label.at.removeprefix(section).split("/")[1:2]
+    return (label.basis is Basis.RECEIVED and not where) or where in (["code"], ["title"])
