@@ -94,5 +94,9 @@ class StoreUnavailable(Exception):
     """The store could not be read or written: nothing may be disclosed (L088)."""
 
 
+class NotOffered(StoreUnavailable):
+    """This store never does what was asked: consents are read, or written, elsewhere."""
+
+
 class VersionConflict(Exception):
     """Another version is current than the writer expected."""

@@ -16,7 +16,9 @@ from consent_store.model import Consent, Identifier, PatientKey, Status, Unreada
 from consent_store.redis import RedisConsentStore
 from consent_store.sqlite import SqliteConsentStore
 from consent_store.store import ConsentStore, Failed, Found, StoreUnavailable, Subject, VersionConflict
+from consent_store.upstream import UpstreamConsentStore
 from tests.consents import MRN, r4, r5, text
+from tests.fhir_consents import WrittenUpstream
 from tests.redis_server import programs
 
 AT = "2025-03-01T09:00:00Z"
@@ -45,8 +47,18 @@ def redis(request) -> Opener:
     return partial(RedisConsentStore.open, server.url, OWN, prefix=uuid.uuid4().hex)
 
 
+def upstream(request) -> Opener:
+    """A store that reads a FHIR server, which the test's `put` writes to: a new one each time."""
+
+    async def opened() -> ConsentStore:
+        return WrittenUpstream()
+
+    return opened
+
+
 DRIVERS = {"memory": memory, "sqlite": sqlite, **dict.fromkeys(programs(), redis)}
 LASTING = [name for name in DRIVERS if name != "memory"]
+READING = {**DRIVERS, "upstream": upstream}
 
 
 @pytest.fixture(params=DRIVERS)
@@ -65,6 +77,14 @@ def lasting(request) -> Opener:
 async def store(opener):
     """An empty store of each driver."""
     opened = await opener()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(params=READING)
+async def readable(request):
+    """An empty store of each driver, those included that are written to by others alone."""
+    opened = await READING[request.param](request)()
     yield opened
     await opened.close()
 
@@ -104,21 +124,21 @@ async def mark(store, who) -> str:
     return alone.mark
 
 
-async def test_an_empty_store_answers_every_subject(store):
+async def test_an_empty_store_answers_every_subject(readable):
     """No consents is an answer with a revision, not a failure."""
     who = [subject("1"), subject("2", "m2")]
-    snapshot = await store.snapshot(who)
+    snapshot = await readable.snapshot(who)
     assert set(who) == set(snapshot)
     assert all(found.consents == () for found in snapshot.values())
-    assert {} == await store.snapshot([])
+    assert {} == await readable.snapshot([])
 
 
-async def test_one_look_up_answers_for_many_subjects_and_mixes_nobody_up(store):
+async def test_one_look_up_answers_for_many_subjects_and_mixes_nobody_up(readable):
     """Each of a hundred subjects gets its own consents and no one else's, with doubles in the question."""
     for number in range(100):
-        await put(store, r4(id=f"c{number}", patient=patient(str(number))))
+        await put(readable, r4(id=f"c{number}", patient=patient(str(number))))
     who = [subject(str(number)) for number in range(100)]
-    snapshot = await store.snapshot([*who, *who, subject("nobody")])
+    snapshot = await readable.snapshot([*who, *who, subject("nobody")])
     assert {f"c{number}": str(number) for number in range(100)} == {
         one.id: asked.key.id for asked, found in snapshot.items() for one in found.consents
     }
@@ -139,13 +159,13 @@ async def test_key_and_identifiers_are_a_union(store):
     assert {"other-source"} == await ids(store, subject("1", source="lab"))
 
 
-async def test_a_subject_that_cannot_be_asked_for_has_failed(store):
+async def test_a_subject_that_cannot_be_asked_for_has_failed(readable):
     """Without record and identifier there is no look-up: the others are answered, this one never reads as `none`."""
-    await put(store, r4())
+    await put(readable, r4())
     nobody = Subject(PatientKey("ehr", ""))
-    snapshot = await store.snapshot([nobody, subject("1")])
+    snapshot = await readable.snapshot([nobody, subject("1")])
     assert isinstance(snapshot[nobody], Failed)
-    assert isinstance((await store.revisions([nobody]))[nobody], Failed)
+    assert isinstance((await readable.revisions([nobody]))[nobody], Failed)
     assert 1 == len(snapshot[subject("1")].consents)
 
 
@@ -175,12 +195,12 @@ async def test_revisions_move_exactly_when_a_consent_of_the_subject_is_written(s
     assert len(seen) - 2 == len({one[0] for one in seen})
 
 
-async def test_the_same_text_again_is_a_new_version_and_a_new_revision(store):
+async def test_the_same_text_again_is_a_new_version_and_a_new_revision(readable):
     """A write is a write: nobody has to compare texts to know that something was written."""
-    await put(store, r4())
-    before = await mark(store, subject("1"))
-    assert "2" == (await put(store, r4(), expect="1")).version
-    assert before != await mark(store, subject("1"))
+    await put(readable, r4())
+    before = await mark(readable, subject("1"))
+    assert "2" == (await put(readable, r4(), expect="1")).version
+    assert before != await mark(readable, subject("1"))
 
 
 async def test_a_stored_version_is_what_was_given_with_its_id_and_version(store):
@@ -214,7 +234,7 @@ async def test_every_version_is_kept(store):
 
 async def test_nothing_in_a_store_deletes():
     """No driver has a method for it."""
-    for driver in (ConsentStore, MemoryConsentStore, SqliteConsentStore, RedisConsentStore):
+    for driver in (ConsentStore, MemoryConsentStore, SqliteConsentStore, RedisConsentStore, UpstreamConsentStore):
         assert [] == [name for name in dir(driver) if any(word in name for word in ("delete", "remove", "purge"))]
 
 
@@ -274,6 +294,18 @@ async def test_an_update_that_cannot_be_read_stays_with_its_patient(store):
         assert isinstance(found, Unreadable)
         assert belongs_to(found, asked)
     assert before != await mark(store, who)
+
+
+async def test_a_consent_of_any_status_is_found_and_moves_the_revision(readable):
+    """Drafts, withdrawn and mistaken ones too: what they mean is decided elsewhere."""
+    seen = [await mark(readable, subject("1"))]
+    for number, status in enumerate(("draft", "proposed", "active", "rejected", "inactive", "entered-in-error")):
+        await put(readable, r4(id=f"c{number}", status=status))
+        found = (await readable.snapshot([subject("1")]))[subject("1")].consents
+        assert status in {one.status for one in found}
+        assert number + 1 == len(found)
+        seen.append(await mark(readable, subject("1")))
+    assert len(seen) == len(set(seen))
 
 
 async def test_both_versions_of_fhir_live_together(store):
