@@ -26,7 +26,8 @@ from gateway.release.released import Held, Released
 _HEADERS: Final = {
     "Accept": "application/fhir+json",
     "Accept-Encoding": "identity",
-    "Cache-Control": "no-cache, no-store",
+    # Never a stored result (L021). Not `no-store`: HAPI answers that with the first page alone, and no link to the rest.
+    "Cache-Control": "no-cache",
     "Prefer": "return=minimal, handling=strict",
 }
 _FHIR_JSON: Final = frozenset({"application/fhir+json", "application/json"})
