@@ -85,8 +85,13 @@ _PORTS: Final = {"http": 80, "https": 443}
 _URN: Final = re.compile(r"urn:(uuid|oid):[0-9A-Za-z.-]+", re.IGNORECASE)
 _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_RELATIVE: Final = re.compile(
+    r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.-]{1,64})(?:/_history/([A-Za-z0-9.-]{1,64}))?"  # of _TYPE and _ID
+)
 _CONDITIONAL: Final = re.compile(r"([A-Z][A-Za-z]{1,63})\?(.*)", re.DOTALL)
 _ENCODED: Final = re.compile(r"%([0-9A-Fa-f]{2})")
+# A path of which every segment is as it stands and none begins with a dot: most are.
+_PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)+/?")
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]+")  # of a URL path (RFC 3986), without `;`
 
 
@@ -106,13 +111,16 @@ def parse_base(url: str) -> Base:
 def parse(reference: str, own: frozenset[Base], context: Base | None = None) -> Target:
     """Give what a literal reference points at. `own` are the bases of this server, `context` the base of the resource
     that holds the reference where that is known. Never raises: what is of no known form is Invalid."""
+    if found := _RELATIVE.fullmatch(reference):
+        form = (found[1], found[2], found[3])
+        return Local(*form) if context is None or context in own else Foreign(context, *form)
     if reference.startswith("#"):
         return Contained(reference[1:]) if reference == "#" or is_id(reference[1:]) else Invalid()
     if _URN.fullmatch(reference):
         return Urn(reference.lower())
     if found := _CONDITIONAL.fullmatch(reference):
         return Conditional(found[1], found[2])
-    return _absolute(reference, own) if "://" in reference else _relative(reference, own, context)
+    return _absolute(reference, own) if "://" in reference else Invalid()
 
 
 def target_of(element: ReferenceAt, own: frozenset[Base], context: Base | None = None) -> Target:
@@ -130,13 +138,6 @@ def parse_value(value: str, kind: str, own: frozenset[Base]) -> Local | None:
     return target if isinstance(target, Local) and target.type == kind and target.version is None else None
 
 
-def _relative(reference: str, own: frozenset[Base], context: Base | None) -> Target:
-    form = _restful(tuple(reference.split("/")))
-    if form is None:
-        return Invalid()
-    return Local(*form) if context is None or context in own else Foreign(context, *form)
-
-
 def _absolute(reference: str, own: frozenset[Base]) -> Target:
     parts = _split(reference)
     if parts is None:
@@ -146,7 +147,7 @@ def _absolute(reference: str, own: frozenset[Base]) -> Target:
         form = _restful(whole.path[-length:]) if len(whole.path) >= length else None
         if form is not None and not beyond:
             kind, identity, version = form
-            base = msgspec.structs.replace(whole, path=whole.path[:-length])
+            base = Base(whole.scheme, whole.host, whole.port, whole.path[:-length])
             return Local(kind, identity, version) if base in own else Foreign(base, kind, identity, version)
     inside = any(base == msgspec.structs.replace(whole, path=whole.path[: len(base.path)]) for base in own)
     return Invalid() if inside else Foreign(None)
@@ -183,6 +184,8 @@ def _split(url: str) -> tuple[Base, bool] | None:
 def _segments(path: str) -> tuple[str, ...] | None:
     if path in ("", "/"):
         return ()
+    if _PLAIN.fullmatch(path):
+        return tuple(path.removesuffix("/")[1:].split("/"))
     decoded = tuple(
         _ENCODED.sub(lambda hit: chr(int(hit[1], 16)), part) for part in path.removesuffix("/")[1:].split("/")
     )
