@@ -26,7 +26,7 @@ from gateway.release.released import Held, Released
 _HEADERS: Final = {
     "Accept": "application/fhir+json",
     "Accept-Encoding": "identity",
-    # Never a stored result (L021). Not `no-store`: HAPI answers that with the first page alone, and no link to the rest.
+    # Never a stored result (L021). Not `no-store`: HAPI answers that with one page and no link to the rest.
     "Cache-Control": "no-cache",
     "Prefer": "return=minimal, handling=strict",
 }
