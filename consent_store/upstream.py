@@ -36,9 +36,6 @@ from consent_store.store import (
     Subject,
 )
 
-IDENTIFIER_PARAMETERS: Final = frozenset({"patient.identifier", "patient:identifier"})
-"""By the identifiers of the Patient that a Consent refers to, and by those that its reference itself holds."""
-
 _MOST_PAGES: Final = 200
 _PAGE: Final = 100
 _ELSEWHERE: Final = "consents are kept by the FHIR server itself"
@@ -50,7 +47,9 @@ class FhirServer(msgspec.Struct, frozen=True, kw_only=True):
     base: str  # base URL, without a slash at its end; its own links must begin with it
     fetch: Fetch
     own_bases: frozenset[str]  # base URLs whose absolute references are its own
-    by_identifier: tuple[str, ...] = ()  # of IDENTIFIER_PARAMETERS, those to ask by too; the server must have them
+    # To ask by identifiers too, where the server has the parameter: `patient.identifier` (of the Patient referred to),
+    # `patient:identifier` (in the reference itself).
+    by_identifier: tuple[str, ...] = ()
 
 
 class UpstreamConsentStore:
@@ -188,7 +187,7 @@ def _queries(subject: Subject, server: FhirServer) -> Sequence[str]:
     asked += [(parameter, token) for parameter in server.by_identifier for token in tokens]
     if not asked:
         raise Unusable("a subject without anything its server could be asked by")
-    return [urlencode([one, ("_count", str(_PAGE)), ("_total", "accurate")], safe="/") for one in asked]
+    return [urlencode([one, ("_count", str(_PAGE))], safe="/") for one in asked]
 
 
 def _token(identifier: Identifier) -> str:

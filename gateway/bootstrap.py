@@ -29,10 +29,12 @@ import msgspec
 import uvicorn
 import uvloop
 
+from consent_store.fetching import AiohttpFetch
 from consent_store.memory import MemoryConsentStore
 from consent_store.model import ACT_CODE, ACT_REASON
 from consent_store.sqlite import SqliteConsentStore
 from consent_store.store import ConsentStore, StoreUnavailable
+from consent_store.upstream import FhirServer, UpstreamConsentStore
 from consent_store.validate import KnownCodes
 from gateway import clock
 from gateway.control.app import Deps, control_app
@@ -138,7 +140,7 @@ async def build(settings: Settings, folder: Path = Path()) -> AsyncIterator[Plan
         for openness in [await proof.ask() for proof in house.proofs.values() if not proof.proven]:
             if openness is Openness.OPEN:
                 raise ProfileError("an upstream answers without credentials; close it, or allow it on its routes")
-        consents = await _consents(settings, folder, house.bases)
+        consents = await _consents(settings, folder, house.bases, upstreams)
         held.push_async_callback(consents.close)
         ledger = await SqliteLedger.open(folder / settings.ledger)
         held.push_async_callback(ledger.close)
@@ -282,10 +284,51 @@ def _as_served(shelf: Shelf, routes: Iterable[Policy], zone: str, make: Callable
     return Shelf(policies, {name: make(policy) for name, policy in policies.items()})
 
 
-async def _consents(settings: Settings, folder: Path, bases: Mapping[str, frozenset[str]]) -> ConsentStore:
-    if settings.consents.driver == "memory":
-        return MemoryConsentStore(bases)
-    return await SqliteConsentStore.open(folder / settings.consents.path, bases)
+async def _consents(
+    settings: Settings, folder: Path, bases: Mapping[str, frozenset[str]], session: aiohttp.ClientSession
+) -> ConsentStore:
+    """Open the consent store that the settings name. Raises StoreUnavailable, ProfileError for an empty secret."""
+    told = settings.consents
+    match told.driver:
+        case "memory":
+            return MemoryConsentStore(bases)
+        case "sqlite":
+            return await SqliteConsentStore.open(folder / told.path, bases)
+        case "redis":
+            from consent_store.redis import RedisConsentStore  # noqa: PLC0415  half a second, for those who use it
+
+            return await RedisConsentStore.open(
+                told.url if isinstance(told.url, str) else secret(told.url, lambda name: _text(folder / name)),
+                bases,
+                prefix=told.prefix,
+                replicas=told.replicas,
+                durability_stated=told.durability_stated,
+                ca_file=str(folder / told.ca_file) if told.ca_file else "",
+            )
+        case _:
+            return UpstreamConsentStore(_fhir_servers(settings, folder, bases, session), alert=LOGGER.error)
+
+
+def _fhir_servers(
+    settings: Settings, folder: Path, bases: Mapping[str, frozenset[str]], session: aiohttp.ClientSession
+) -> Mapping[str, FhirServer]:
+    """Give where each source's consents are asked for: its server, with the credentials of its first route."""
+    limits, servers = settings.limits, dict[str, FhirServer]()
+    for route in settings.routes:
+        fetch = AiohttpFetch(
+            session,
+            authorization=_authorization(route.credentials, folder),
+            most=limits.body_bytes,
+            answer_s=limits.upstream_answer_s,
+        )
+        server = FhirServer(
+            base=route.upstream,
+            fetch=fetch,
+            own_bases=bases[route.source],
+            by_identifier=settings.consents.by_identifier,
+        )
+        servers.setdefault(route.source, server)
+    return servers
 
 
 def _authorization(credentials: Credentials, folder: Path) -> str:

@@ -29,6 +29,9 @@ ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "PS256", "PS384", "PS5
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _RESERVED: Final = frozenset({"livez", "readyz", "metrics", "control"})
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PREFIX: Final = re.compile(r"[A-Za-z0-9:_.\-]{1,64}")
+_REDIS: Final = frozenset({"redis", "rediss", "unix"})
+_BY_IDENTIFIER: Final = frozenset({"patient.identifier", "patient:identifier"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -80,10 +83,17 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Consents(msgspec.Struct, frozen=True):
-    """Where consents live: `memory` (lost at stop, one worker) or `sqlite` (file at `path`)."""
+    """Where consents live: `memory` (lost at stop, one worker), `sqlite` (file at `path`), `redis` (a Redis or Valkey
+    server) or `upstream` (the FHIR servers of the routes, which are asked at each request)."""
 
     driver: str
     path: str = ""
+    url: str | Secret = ""  # redis://, rediss:// or unix://; where it holds a password, a secret
+    prefix: str = "consent-gateway"  # what the store's keys begin with: several stores may share a server
+    replicas: int = 0  # replicas that must have a write before it is acknowledged
+    durability_stated: bool = False  # the operator answers for a server that does not tell how it persists
+    ca_file: str = ""  # certificates that a rediss:// server is verified by; "" = the system's
+    by_identifier: tuple[str, ...] = ()  # search parameters by which `upstream` asks for identifiers too
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,8 +199,41 @@ def _zone(node: Node) -> str:
 
 
 def _consents(node: Node) -> Consents:
-    driver = node.at("driver").one_of({"memory", "sqlite"})
-    return Consents(driver, node.at("path").text() if driver == "sqlite" else "")
+    driver = node.at("driver").one_of({"memory", "sqlite", "redis", "upstream"})
+    if driver == "sqlite":
+        return Consents(driver, node.at("path").text())
+    if driver == "upstream":
+        parameters = node.at("by_identifier")
+        return Consents(driver, by_identifier=tuple(one.one_of(_BY_IDENTIFIER) for one in parameters.items()))
+    return _redis(node) if driver == "redis" else Consents(driver)
+
+
+def _redis(node: Node) -> Consents:
+    prefix, url, d = node.at("prefix"), node.at("url"), Consents("redis")
+    if not _PREFIX.fullmatch(prefix.text(d.prefix)):
+        raise prefix.wrong("must be letters, digits and :_.- only, 64 at most")
+    return Consents(
+        "redis",
+        url=_redis_url(url) if url.kind == "scalar" else _secret(url),
+        prefix=prefix.text(d.prefix),
+        replicas=node.at("replicas").integer(d.replicas, least=0, most=16),
+        durability_stated=node.at("durability_stated").flag(default=False),
+        ca_file=node.at("ca_file").text(""),
+    )
+
+
+def _redis_url(node: Node) -> str:
+    text = node.text()
+    try:
+        parts = urlsplit(text)
+        password, known = parts.password, parts.scheme in _REDIS and not parts.query
+    except ValueError:
+        raise node.wrong("is not a URL") from None
+    if password is not None:
+        raise node.wrong("a password is not written here: say `{env: NAME}` or `{file: path}` for the whole URL")
+    if not known:
+        raise node.wrong("must be a redis://, rediss:// or unix:// URL without a query")
+    return text
 
 
 def _issuer(node: Node) -> Issuer:

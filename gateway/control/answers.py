@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consent_store.store import StoreUnavailable
+from consent_store.store import NotOffered, StoreUnavailable
 from consent_store.validate import Refusal
 from gateway.errors import GatewayError, NotSupported, TooLarge, Unavailable, Unprocessable
 
@@ -122,6 +122,8 @@ def as_gateway_error(error: Exception) -> GatewayError:
     """Give the gateway's own error for one of the store's or of the framework's."""
     if isinstance(error, GatewayError):
         return error
+    if isinstance(error, NotOffered):
+        return NotSupported("consents are written and read at the server that keeps them, not here")
     if isinstance(error, StoreUnavailable):
         return Unavailable("the consent store is out of reach")
     if isinstance(error, HTTPException) and error.status_code == 405:

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import ProfileError
-from gateway.settings import Credentials, Issuer, Limits, Listener, Secret, parse_settings, secret
+from gateway.settings import Consents, Credentials, Issuer, Limits, Listener, Secret, parse_settings, secret
 
 WHOLE = """\
 data_plane: {host: 10.0.0.1, port: 8443}
@@ -79,7 +79,20 @@ def test_a_whole_file_is_read():
         ("hospital:\n", "x.y:\n", "`x.y` cannot be a path segment"),
         ("ny:\n", "livez:\n", "`livez` cannot be a path segment"),
         ("driver: sqlite, path: consents.db", "driver: memory\n  , path: x", "consents.path: unknown key"),
-        ("driver: sqlite, path: consents.db", "driver: postgres", "`postgres` is not one of memory, sqlite"),
+        (
+            "driver: sqlite, path: consents.db",
+            "driver: postgres",
+            "`postgres` is not one of memory, redis, sqlite, upstream",
+        ),
+        ("sqlite, path: consents.db", "redis", "consents.url"),
+        ("sqlite, path: consents.db", "redis, url: 'redis://:pw@h'", "a password is not written here"),
+        ("sqlite, path: consents.db", "redis, url: 'http://h'", "must be a redis://, rediss:// or unix:// URL"),
+        ("sqlite, path: consents.db", "redis, url: 'redis://h?db=1'", "must be a redis://, rediss:// or unix:// URL"),
+        ("sqlite, path: consents.db", "redis, url: 'redis://[h'", "is not a URL"),
+        ("sqlite, path: consents.db", "redis, url: 'redis://h', prefix: 'a b'", "consents.prefix: must be letters"),
+        ("sqlite, path: consents.db", "redis, url: 'redis://h', appendonly: no", "consents.appendonly: unknown key"),
+        ("sqlite, path: consents.db", "upstream, path: x", "consents.path: unknown key"),
+        ("sqlite, path: consents.db", "upstream, by_identifier: [identifier]", "`identifier` is not one of patient"),
         ("sqlite, path: consents.db}", "memory}\nworkers: 2", "the memory driver serves one worker only"),
         ("port: 9000", "host: 10.0.0.1, port: 8443", "the control plane has its own listener"),
         ("unknown_source_is_sensitive: true", "unknown_source_is_sensitive: yes", "must be true or false"),
@@ -91,6 +104,18 @@ def test_a_mistake_is_refused_by_line_and_key(old, new, said):
     with pytest.raises(ProfileError) as caught:
         parse_settings(WHOLE.replace(old, new, 1), "g.yaml")
     assert said in caught.value.message
+
+
+def test_consents_may_live_in_redis_or_in_the_fhir_server():
+    """Each driver has its own keys; an address with a password is a secret."""
+    told = "sqlite, path: consents.db"
+    redis = parse_settings(WHOLE.replace(told, "redis, url: 'redis://gw@h:6379/1', replicas: 1"), "g.yaml").consents
+    assert Consents("redis", url="redis://gw@h:6379/1", replicas=1) == redis
+    hidden = parse_settings(WHOLE.replace(told, "redis, url: {env: URL}, durability_stated: true"), "g.yaml").consents
+    assert Consents("redis", url=Secret(env="URL"), durability_stated=True) == hidden
+    asked = parse_settings(WHOLE.replace(told, "upstream, by_identifier: ['patient:identifier']"), "g.yaml").consents
+    assert Consents("upstream", by_identifier=("patient:identifier",)) == asked
+    assert Consents("upstream") == parse_settings(WHOLE.replace(told, "upstream"), "g.yaml").consents
 
 
 def test_no_issuer_or_no_route_is_refused():
