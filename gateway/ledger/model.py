@@ -73,11 +73,13 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """The restricted part: every Decision (edits without their values) and what was withheld. `nonce` keeps the chain's
-    digest of it from being guessed."""
+    """The restricted part: every Decision (edits without their values), what was withheld, and the consent revisions of
+    everyone asked about, also of those of whom nothing leaves. `nonce` keeps the chain's digest of it from being guessed.
+    """
 
     decisions: tuple[Decision, ...] = ()
     withheld: tuple[str, ...] = ()
+    consent_revisions: Mapping[str, str] = {}
     nonce: str = ""
 
 
@@ -102,7 +104,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     profile: str
     profile_digest: str
     directory_revision: str = ""
-    consent_revisions: Mapping[str, str] = {}  # by the patient's source and id, `source|id`
+    consent_revisions: Mapping[str, str] = {}  # `source|id` of each patient in the account
     public_url: str = ""
     account: Account = Account()
 
