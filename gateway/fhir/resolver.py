@@ -26,9 +26,11 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """Where a view stands: its Bundle's (or the document's) index, its container, its server, who it is."""
+    """Where a view stands: its Bundle's (or the document's) index, its container, its server, who it is. `known` is what
+    was resolved there already, the same for all views of one index and server."""
 
     scope: dict[Named, list[ResourceView]]
+    known: dict[str, Resolved]
     container: ResourceView
     contained: bool
     context: Base | None
@@ -42,6 +44,7 @@ class Resolver:
         """Index a document once. `own` are the bases of the server that it speaks of."""
         self.own = own
         self._places: dict[str, _Place] = {}
+        self._contained: dict[tuple[str, str | None], list[ResourceView]] = {}  # by container's pointer and own id
         entries = document.bundle.entries if document.bundle else ()
         self._enter(document.views, {f"{entry.at}/resource": entry.full_url for entry in entries if entry.full_url})
 
@@ -54,11 +57,15 @@ class Resolver:
     def resolve_text(self, view: ResourceView, reference: str) -> Resolved:
         """Give what the literal `reference`, standing in `view`, leads to."""
         place = self._places[view.at]
+        if (known := place.known.get(reference)) is not None:
+            return known
         target = parse(reference, self.own, place.context)
         if isinstance(target, Contained):
             return Resolved(target, self._inside(place, target))
         key = _key(target)
-        return Resolved(target, tuple(place.scope.get(key, ())) if key is not None else ())
+        found = Resolved(target, tuple(place.scope.get(key, ())) if key is not None else ())
+        place.known[reference] = found
+        return found
 
     def identity(self, view: ResourceView) -> Named | None:
         """Give who a resource of the document is: by its id on this server, else by its fullUrl; None for one that
@@ -75,33 +82,37 @@ class Resolver:
 
     def _enter(self, views: Iterable[ResourceView], full_urls: dict[str, str]) -> None:
         scope: dict[Named, list[ResourceView]] = {}
+        known: dict[Base | None, dict[str, Resolved]] = {}
         for view in views:
             full_url = full_urls.get(view.at)
             target = _key(parse(full_url, self.own)) if full_url else None
             identity = _identity(view, target)
             context = target.base if isinstance(target, Foreign) else None
-            self._places[view.at] = _Place(scope, view, contained=False, context=context, identity=identity)
+            place = _Place(
+                scope, known.setdefault(context, {}), view, contained=False, context=context, identity=identity
+            )
+            self._places[view.at] = place
             for key in {identity, target}:
                 if key is not None:
                     scope.setdefault(key, []).append(view)
-            self._enter_inner(view, scope, context)
+            self._enter_inner(view, place)
 
-    def _enter_inner(self, view: ResourceView, scope: dict[Named, list[ResourceView]], context: Base | None) -> None:
+    def _enter_inner(self, view: ResourceView, place: _Place) -> None:
         nested = []
         for inner in view.inner:
             if not inner.at[len(view.at) :].startswith("/contained/"):
                 nested.append(inner)
                 continue
             for deeper in every_view(inner):  # contained in contained is not FHIR; it is looked into all the same
-                self._places[deeper.at] = _Place(scope, view, contained=True, context=context, identity=None)
+                self._places[deeper.at] = msgspec.structs.replace(place, contained=True, identity=None)
+                self._contained.setdefault((view.at, deeper.id), []).append(deeper)
         if nested:
             self._enter(nested, _full_urls(view))
 
     def _inside(self, place: _Place, target: Contained) -> tuple[ResourceView, ...]:
         if target.id == "":
             return (place.container,)
-        inner = (deeper for child in place.container.inner for deeper in every_view(child))
-        return tuple(view for view in inner if view.id == target.id and self._places[view.at].contained)
+        return tuple(self._contained.get((place.container.at, target.id), ()))
 
 
 def bases_stated(document: Document) -> frozenset[Base]:

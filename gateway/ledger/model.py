@@ -73,9 +73,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """The restricted part: every Decision (edits without their values), what was withheld, and the consent revisions of
-    everyone asked about, also of those of whom nothing leaves. `nonce` keeps the chain's digest of it from being guessed.
-    """
+    """The restricted part: every Decision (edits without their values), what was withheld, the consent revisions of
+    everyone asked about, also of whom nothing leaves. `nonce` keeps the chain's digest of it from being guessed."""
 
     decisions: tuple[Decision, ...] = ()
     withheld: tuple[str, ...] = ()
