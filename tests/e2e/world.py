@@ -158,8 +158,20 @@ class World(NamedTuple):
         raise AssertionError("an intent was left open")
 
 
+SQLITE = "{driver: sqlite, path: consents.sqlite}"
+
+
 def settings_text(
-    folder: Path, data: str, control: str, upstream: str, *, profile: str, more: str, limits: str, credentials: str
+    folder: Path,
+    data: str,
+    control: str,
+    upstream: str,
+    *,
+    profile: str,
+    more: str,
+    limits: str,
+    credentials: str,
+    consents: str = SQLITE,
 ) -> str:
     """The settings file of a gateway with one route, `t/hospital`."""
     return f"""\
@@ -168,7 +180,7 @@ control_plane: {{host: 127.0.0.1, port: {control.rpartition(":")[2]}}}
 development: true
 zone: America/New_York
 directory: directory.yaml
-consents: {{driver: sqlite, path: consents.sqlite}}
+consents: {consents}
 ledger: ledger.sqlite
 issuers:
   - {{iss: "{DEVELOPMENT_ISSUER}", audience: "{AUDIENCE}", algorithms: [{ALGORITHM}], jwks_file: jwks.json}}
@@ -197,13 +209,22 @@ async def world(
     limits: str = "{}",
     credentials: str = f"{{kind: basic, username: {USER}, password: {{file: password}}}}",
     directory: str | None = None,
+    consents: str = SQLITE,
 ) -> AsyncIterator[World]:
     """Set a gateway up before `upstream` while the block lasts. Raises what the gateway refuses to start with."""
     key = write_files(folder, directory)
     late_data, late_control = _Late(), _Late()
     async with serve(late_data) as data, serve(late_control) as control:
         text = settings_text(
-            folder, data, control, upstream, profile=profile, more=more, limits=limits, credentials=credentials
+            folder,
+            data,
+            control,
+            upstream,
+            profile=profile,
+            more=more,
+            limits=limits,
+            credentials=credentials,
+            consents=consents,
         )
         async with (
             bootstrap.build(parse_settings(text, "gateway.yaml"), folder) as planes,
