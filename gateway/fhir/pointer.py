@@ -6,12 +6,14 @@ Rules of this file
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_SHORT: Final = 128
 
 
 def escape(segment: str) -> str:
@@ -42,6 +44,11 @@ def index(segment: str) -> int | None:
 
 def element_path(pointer: str) -> str:
     """Give the element path that a pointer stands for, without array indexes: `/item/0/detail/1` is `item.detail`."""
+    return _element_path(pointer) if len(pointer) < _SHORT else _element_path.__wrapped__(pointer)
+
+
+@lru_cache(maxsize=4096)  # of where things stand, never of what stands there; the same few hundred again and again
+def _element_path(pointer: str) -> str:
     return ".".join(segment for segment in segments(pointer) if index(segment) is None)
 
 
