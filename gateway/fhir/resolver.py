@@ -26,8 +26,8 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """Where a view stands: its Bundle's (or the document's) index, its container, its server, who it is. `known` is what
-    was resolved there already, the same for all views of one index and server."""
+    """Where a view stands: its Bundle's (or the document's) index, its container, its server, who it is. `known` is
+    what was resolved there already, the same for all views of one index and server."""
 
     scope: dict[Named, list[ResourceView]]
     known: dict[str, Resolved]
