@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.story import DIRECTORY, story_resources
+from gateway.demo.story import DIRECTORY, StoryConsent, story_consent, story_resources
 from gateway.demo.telling import ROUTES
 from tests.e2e.hapi.gateway import gateway
 from tests.e2e.hapi.server import hapi
@@ -52,6 +52,8 @@ def story_server(server, measured):
 
 @pytest.fixture(scope="session")
 def story_gateway(story_server, tmp_path_factory):
-    """A gateway before the story's records: one route for each profile, and the plan's."""
+    """A gateway before the story's records, as in its first act: one route for each profile, and the plan's."""
     with gateway(tmp_path_factory.mktemp("story"), story_server, DIRECTORY.read_text(), ROUTES) as one:
+        one.sign(story_consent(StoryConsent.ROSA_GENERAL))
+        one.sign(story_consent(StoryConsent.DANA_HOUSING))
         yield one

@@ -41,10 +41,8 @@ class Loaded(NamedTuple):
 class Hapi:
     """A server that is up. `base` is its FHIR base; who knows `authorization` is let in; `started` took so many s."""
 
-    def __init__(
-        self, base: str, password: str, requests: Path, process: subprocess.Popen[str], started: float
-    ) -> None:
-        self.base, self.password, self.started = base, password, started
+    def __init__(self, base: str, password: str, requests: Path, process: subprocess.Popen[str]) -> None:
+        self.base, self.password, self.started = base, password, 0.0
         self.authorization = "Basic " + b64encode(f"{USER}:{password}".encode()).decode()
         self._requests, self._process = requests, process
         self.client = httpx2.Client(
