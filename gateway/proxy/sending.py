@@ -1,7 +1,8 @@
 """The last steps of an answer: check that the consents are still those it was decided on, send, complete.
 
 Rules of this file
-1. Check and first byte are one passage of the gate: no write of consents is acknowledged in between (law 9).
+1. Check and first byte are one passage of the gate, of bounded time: no write of consents is acknowledged in between
+   (law 9), and none waits for ever.
 2. Every recorded intent gets its completion, whatever happens; where even that fails, recovery writes `unknown`.
 """
 
@@ -16,6 +17,9 @@ from gateway.proxy.answering import Gone, Writer
 from gateway.proxy.live import Services
 from gateway.proxy.telemetry import LOGGER
 from gateway.release.released import Released
+
+CHECK_S: Final = 10.0
+"""How long a check of revisions may take; a store that does not answer is out of reach (503)."""
 
 _COMPLETING: Final[set[asyncio.Task[None]]] = set()
 
@@ -46,8 +50,9 @@ async def send(
 async def unchanged(revisions: Mapping[Subject, Revision], services: Services) -> bool:
     """Say whether every subject's consents are still those an answer was decided on. Raises Unavailable."""
     try:
-        now = await services.consents.revisions(tuple(revisions))
-    except StoreUnavailable:
+        async with asyncio.timeout(CHECK_S):
+            now = await services.consents.revisions(tuple(revisions))
+    except (StoreUnavailable, TimeoutError):
         raise Unavailable("the consents that this needs cannot be read") from None
     if any(isinstance(now.get(subject), Failed | None) for subject in revisions):
         raise Unavailable("the consents that this needs cannot be read")

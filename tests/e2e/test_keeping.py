@@ -7,22 +7,34 @@ import logging
 from datetime import UTC, datetime
 
 import pytest
+import pytest_asyncio
 
 from consent_store.store import Failed, Revision, StoreUnavailable
 from gateway.ledger.model import LedgerUnavailable
 from gateway.ledger.sqlite import SqliteLedger
+from gateway.proxy import sending
 from gateway.proxy.telemetry import log_to
 from tests.e2e.world import PLAN, embedded, world
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HIDDEN = "Condition/rosa-opioid-dependence"
 PLAIN = "Condition/rosa-hypertension"
 
 
-@pytest.fixture
-async def gate(tmp_path):
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def built(tmp_path_factory):
     """A gateway before the story's records."""
-    async with embedded() as (_, base), world(tmp_path, base) as one:
+    async with embedded() as (_, base), world(tmp_path_factory.mktemp("keeping"), base) as one:
         yield one
+
+
+@pytest.fixture
+def gate(built):
+    """The gateway, with its own services again when the test is over."""
+    own = built.services
+    yield built
+    built.plane._services = own
 
 
 class Instead:
@@ -154,11 +166,12 @@ class Stalled(Instead):
 
     def __init__(self, inner) -> None:
         super().__init__(inner)
-        self.reached = asyncio.Event()
+        self.reached, self.over = asyncio.Event(), asyncio.Event()
 
     async def revisions(self, subjects):
         self.reached.set()
-        await asyncio.Event().wait()
+        await self.over.wait()
+        raise StoreUnavailable
 
 
 async def test_the_intent_is_on_disk_before_the_first_byte(gate, tmp_path):
@@ -182,12 +195,25 @@ async def test_the_intent_is_on_disk_before_the_first_byte(gate, tmp_path):
     )
     await left.close()
     writer.close()
+    store.over.set()
+
+
+async def test_a_check_that_does_not_end_holds_up_no_consent(gate, monkeypatch):
+    """A store that never answers the last check is out of reach after a while, and consents can be written again."""
+    monkeypatch.setattr(sending, "CHECK_S", 0.3)
+    store = Stalled(gate.services.consents)
+    gate.serve_with(consents=store)
+    asking = asyncio.create_task(gate.ask(PLAIN))
+    await asyncio.wait_for(store.reached.wait(), 5)
+    consent = await asyncio.wait_for(gate.consent("rosa-part2.json"), 5)
+    assert 503 == (await asking).status
+    await gate.revoke(consent)
 
 
 async def test_an_answer_that_broke_off_is_told_as_such(gate):
     """A client that leaves before its answer began is recorded as one that got nothing."""
-    store = Moving(gate.services.consents)
-    slow = asyncio.Event()
+    store, slow = gate.services.consents, asyncio.Event()
+    before = len(await gate.services.ledger.attempts(0, 1000))
 
     class Slow(Instead):
         async def revisions(self, subjects):
@@ -204,7 +230,8 @@ async def test_an_answer_that_broke_off_is_told_as_such(gate):
     slow.set()
     for _ in range(50):
         await asyncio.sleep(0.02)
-        if found := await gate.services.ledger.attempts(0, 10):
+        found = (await gate.services.ledger.attempts(0, 1000))[before:]
+        if found:
             break
     assert [("void", "client gone")] == [(one.completion.outcome.value, one.completion.detail) for one in found]
 
