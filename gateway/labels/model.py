@@ -7,12 +7,16 @@ Rules of this file
 """
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from gateway.fhir.confidentiality import Confidentiality
 
-__all__ = ["Basis", "Confidentiality", "Kind", "Label", "Labels"]
+__all__ = ["LABEL_BASIS", "Basis", "Confidentiality", "Kind", "Label", "Labels"]
+
+LABEL_BASIS: Final = "urn:consent-gateway:label-basis"
+"""The code system of `Basis`, in the DS4P basis of a label that `consent-gateway label` wrote: no label by itself."""
 
 
 class Kind(StrEnum):

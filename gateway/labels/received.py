@@ -16,7 +16,7 @@ from gateway.fhir.code_systems import canonical_system
 from gateway.fhir.pointer import index, segments
 from gateway.fhir.terminology import CodeSet, canonical, code_set, listed_as
 from gateway.fhir.view import ResourceView
-from gateway.labels.model import Basis, Confidentiality, Kind, Label
+from gateway.labels.model import LABEL_BASIS, Basis, Confidentiality, Kind, Label
 
 # DS4P extensions, by the last step of their URL: any publisher's form of them counts.
 _LABELLING: Final = frozenset(
@@ -95,6 +95,8 @@ def _extension_labels(view: ResourceView, at: str, url: str) -> tuple[Label, ...
     coding = value.get("valueCoding") if isinstance(value, dict) else None
     if not isinstance(coding, dict):
         return _unreadable(about)
+    if coding.get("system") == LABEL_BASIS:
+        return ()
     return labels_of(_coding(coding), about)
 
 
