@@ -6,28 +6,33 @@ Rules of this file
 3. Specialised work (rules in force, each subject's consents) is done once per document.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
-from consent_store.model import Coding, PatientKey
+from consent_store.model import ACT_CODE, Coding, PatientKey
+from gateway.decision.claims import numbered_soundly
 from gateway.decision.combine import Ruling, rule_on
 from gateway.decision.conditions import Case
 from gateway.decision.consents import ConsentAnswer, ConsentProgram, Relations, Target, compile_consents, specialise
 from gateway.decision.facts import Facts
-from gateway.decision.model import Answer, Cause, Edit, SubjectFacts, Verdict
+from gateway.decision.model import Answer, Cause, SubjectFacts, Verdict
+from gateway.decision.opinion import Opinion
 from gateway.decision.parts import mask, part_rule, uniform_edits
+from gateway.decision.refusals import SERVERS_WORDS, refused
 from gateway.decision.rules import in_force
 from gateway.decision.sources import Sources
+from gateway.decision.subjects import linked, owners
+from gateway.fhir.bundle import Bundle
 from gateway.fhir.dates import clinical_period
 from gateway.fhir.elements import Elements
 from gateway.fhir.origins import authors
 from gateway.fhir.patients import PatientsNamed, patients_named
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.view import ResourceView
-from gateway.labels.assign import assign
-from gateway.labels.model import Kind, Labels
+from gateway.labels.assign import PART2, assign, summarise, with_implied
+from gateway.labels.model import Basis, Kind, Label, Labels
 from gateway.labels.rules import LabelRules
 from gateway.policy.model import Policy
 
@@ -37,33 +42,6 @@ class Tools(msgspec.Struct, frozen=True):
 
     elements: Elements
     label_rules: LabelRules
-
-
-class Opinion(msgspec.Struct, kw_only=True):
-    """What is thought of one resource so far; residue may still take from it."""
-
-    view: ResourceView
-    subjects: tuple[PatientKey, ...]
-    patient_bearing: bool
-    categories: tuple[str, ...]
-    verdict: Verdict
-    labels: Labels
-    labels_in: tuple[Coding, ...]
-    ruling: Ruling
-    causes: list[Cause]
-    edits: list[Edit]
-
-    @property
-    def released(self) -> bool:
-        """Say whether anything of the resource is released."""
-        return self.verdict is not Verdict.WITHHELD
-
-    def withhold(self, cause: Cause) -> None:
-        """Withhold the resource for one more reason."""
-        if cause not in self.causes:
-            self.causes.append(cause)
-        self.verdict = Verdict.WITHHELD
-        self.edits.clear()
 
 
 UNKNOWN_PATIENT: Final = Cause(
@@ -81,26 +59,39 @@ _CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
 
 
 class Bench:
-    """Rules on resources one by one, for one document and its facts."""
+    """Rules on resources one by one, for one document and its facts. `views` are those of document and context."""
 
-    def __init__(self, facts: Facts, tools: Tools, resolver: Resolver, relations: Relations) -> None:
+    def __init__(
+        self,
+        facts: Facts,
+        tools: Tools,
+        resolver: Resolver,
+        relations: Relations,
+        views: Sequence[ResourceView],
+        bundle: Bundle | None = None,
+    ) -> None:
         self.facts, self.tools, self.resolver, self.relations = facts, tools, resolver, relations
-        self.sources = Sources(facts, tools.label_rules, resolver)
-        self.people = {i: s.key for s in facts.subjects.values() for i in s.identifiers}
         self.policy: Policy = facts.policy
+        self.sources = Sources(facts, tools.label_rules, resolver, relations, views, bundle)
+        known = [(subject.key, subject.identifiers) for subject in facts.subjects.values()]
+        self.people = owners(known)
+        self.linked = linked(views, known, resolver, facts.source)
         self.rules = in_force(facts.policy, facts.directory, facts.exchange)
+        self.recipient = facts.exchange.recipient.type
+        self.whole = bool(self.policy.kinds_of(self.recipient) & self.policy.parts.whole_for)
+        self._owners = _owners_of_binaries(views, resolver)
         self._programs: dict[PatientKey, ConsentProgram] = {}
 
-    def opinion(self, view: ResourceView, container: "Opinion | None" = None) -> Opinion:
+    def opinion(self, view: ResourceView, container: Opinion | None = None) -> Opinion:
         """Give the opinion on one resource; `container` is that on the resource it is contained in."""
         named = self._named(view, container.subjects if container else None)
         labels = assign(view, self.sources.label_context(view), self.tools.label_rules)
         subjects = [self.facts.subjects.get(key) for key in named.keys]
         known = not named.unknown and all(subject is not None for subject in subjects)
-        patient_bearing = bool(named.keys) or named.unknown
-        whose = [s for s in subjects if s is not None] if patient_bearing else [None]
+        patient_bearing = (bool(named.keys) or named.unknown) and view.type != SERVERS_WORDS
+        whose = [s for s in subjects if s is not None] if named.keys or named.unknown else [None]
         rule_all = _Rulings(self, view, container.view if container else None, whose, known)
-        ruling = rule_all(labels)
+        ruling, labels, hidden = self._named_programs(view, container, labels, rule_all)
         opinion = Opinion(
             view=view,
             subjects=named.keys,
@@ -111,26 +102,54 @@ class Bench:
             labels_in=_codings(labels),
             ruling=ruling,
             causes=list(ruling.causes),
-            edits=[],
+            hidden=hidden,
         )
+        refusal = None if self.whole else refused(view, self.facts.exchange, self.sources.registered)
+        if refusal is not None:
+            opinion.withhold(refusal)
+            return opinion
         self._parts(opinion, rule_all)
         return opinion
 
     def _named(self, view: ResourceView, parents: tuple[PatientKey, ...] | None) -> PatientsNamed:
-        named = patients_named(
-            view, self.resolver, self.tools.elements, source=self.facts.source, identifiers=self.people
-        )
+        named = self._patients(view)
+        if not named.keys and (owners := self.owners_of(view)):
+            told = [self._patients(owner) for owner in owners]
+            keys = tuple(dict.fromkeys(key for one in told for key in one.keys))
+            named = PatientsNamed(keys, any(one.unknown for one in told))
         if parents is None:
             unowned = not named.keys and view.type not in self.policy.no_patient_types | _CONTAINERS
             return msgspec.structs.replace(named, unknown=named.unknown or unowned)
         return PatientsNamed(tuple(dict.fromkeys((*parents, *named.keys))), named.unknown)
 
+    def _patients(self, view: ResourceView) -> PatientsNamed:
+        return patients_named(
+            view, self.resolver, self.tools.elements, source=self.facts.source, identifiers=self.people
+        )
+
+    def owners_of(self, view: ResourceView) -> tuple[ResourceView, ...]:
+        """Give the records whose content a Binary is: those that give its address (L052)."""
+        return self._owners.get(id(view), ())
+
+    def _named_programs(
+        self, view: ResourceView, container: Opinion | None, labels: Labels, rule_all: "_Rulings"
+    ) -> tuple[Ruling, Labels, dict[str, Cause]]:
+        """Rule on a record that names a Part 2 program in passing: as Part 2, or else without those names."""
+        bare = container is None and view.type in self.policy.no_patient_types
+        names = {} if bare else self.sources.mentions(view)
+        if names:
+            marked = [Label(Kind.POLICY, ACT_CODE, PART2, Basis.SOURCE, at, program) for at, program in names.items()]
+            with_names = summarise((*labels.labels, *with_implied(marked, self.tools.label_rules)), labels.unknown)
+            ruling = rule_all(with_names)
+            if ruling.permitted:
+                return ruling, with_names, {}
+            return rule_all(labels), labels, dict.fromkeys(names, ruling.causes[0])
+        return rule_all(labels), labels, {}
+
     def _parts(self, opinion: Opinion, rule_all: "_Rulings") -> None:
         """Cut what may be cut: to save a record from being withheld, and what every copy of its type loses."""
         view = opinion.view
-        recipient = self.facts.exchange.recipient.type
-        whole = bool(self.policy.kinds_of(recipient) & self.policy.parts.whole_for)
-        rule = part_rule(self.policy, recipient, view.type)
+        rule = part_rule(self.policy, self.recipient, view.type)
         if not opinion.released and rule is not None and opinion.patient_bearing:
             masking = mask(view, opinion.labels, rule, rule_all)
             if masking is None:
@@ -138,11 +157,10 @@ class Bench:
             opinion.verdict = Verdict.MASKED
             opinion.ruling, opinion.labels = masking.ruling, masking.labels
             opinion.causes = [*masking.causes, *masking.ruling.causes]
-            opinion.edits = list(masking.edits)
-        if opinion.released and opinion.patient_bearing and not whole:
-            uniform = uniform_edits(view, rule, narrative=self.policy.parts.narrative_cut)
-            paths = {edit.path for edit in opinion.edits}
-            opinion.edits += [edit for edit in uniform if edit.path not in paths]
+            opinion.removed = dict(masking.removed)
+        if opinion.released and opinion.patient_bearing and not self.whole:
+            opinion.renumbered = rule is not None and numbered_soundly(view.tree)
+            opinion.take(uniform_edits(view, rule, self.policy.parts), None)
 
     def program(self, subject: SubjectFacts) -> ConsentProgram:
         """Give a subject's consents, specialised to the exchange."""
@@ -190,6 +208,7 @@ class _Rulings:
             period=clinical_period(self.view),
             authors=authors(self.view),
             container=self.container,
+            identity=bench.resolver.identity(self.container or self.view),
         )
         case = Case(
             policy=bench.policy,
@@ -199,8 +218,26 @@ class _Rulings:
             subject=subject,
             target=target,
             consents=_NO_CONSENTS if subject is None else bench.program(subject).decide(target),
+            linked=() if subject is None else self._linked(subject, target),
         )
         return rule_on(case, bench.rules, self.view.type, labels)
+
+    def _linked(self, subject: SubjectFacts, target: Target) -> tuple[ConsentAnswer, ...]:
+        """Ask the consents of records that may be of the same person."""
+        keys = sorted(self.bench.linked.get(subject.key, ()), key=lambda key: (key.source, key.id))
+        others = (self.bench.facts.subjects.get(key) for key in keys)
+        return tuple(self.bench.program(other).decide(target) for other in others if other is not None)
+
+
+def _owners_of_binaries(views: Iterable[ResourceView], resolver: Resolver) -> Mapping[int, tuple[ResourceView, ...]]:
+    """Find whose content each Binary is: by the addresses in records, and by the resources it names as its owner."""
+    found: dict[int, list[ResourceView]] = {}
+    for view in views:
+        for link in view.links:
+            for target in resolver.resolve_text(view, link.text).views:
+                if target.type == "Binary":
+                    found.setdefault(id(target), []).append(view)
+    return {key: tuple(owners) for key, owners in found.items()}
 
 
 def _united(parts: Iterable[tuple[_T, ...]]) -> tuple[_T, ...]:

@@ -22,6 +22,7 @@ _POINTERS: Final[Mapping[str, str]] = {
     "informationSequence": "supportingInfo",
 }
 _NUMBERED: Final = (*_POINTERS.values(), "item")
+NUMBERED_TYPES: Final = frozenset({"Claim", "ExplanationOfBenefit"})
 
 
 class _Claim:
@@ -36,7 +37,7 @@ class _Claim:
 
     def numbers(self, line: Mapping[str, Any], key: str) -> list[object]:
         found = line.get(key)
-        return found if isinstance(found, list) else []
+        return [n for n in found if isinstance(n, int)] if isinstance(found, list) else []
 
     def gone_numbers(self, name: str) -> list[object]:
         return [self.sequence(name, index) for index in self.gone[name]]
@@ -75,6 +76,13 @@ def numbered_soundly(tree: Mapping[str, Any]) -> bool:
         if any(not isinstance(n, int) or isinstance(n, bool) for n in numbers) or len(set(numbers)) < len(numbers):
             return False
     return True
+
+
+def numbered_member(pointer: str) -> str | None:
+    """Give the pointer where it is that of a member of a numbered list, else None."""
+    steps = pointer.split("/")
+    whole = len(steps) == 3 and steps[1] in (*_NUMBERED, "addItem") and steps[2].isdigit()
+    return pointer if whole else None
 
 
 def removal_edits(tree: Mapping[str, Any], removed: Mapping[str, int]) -> tuple[Edit, ...] | None:
@@ -121,9 +129,10 @@ def _renumbering(claim: _Claim, because: int | None) -> Iterator[Edit]:
 def _pointer_edit(
     claim: _Claim, path: str, line: Mapping[str, Any], key: str, fresh: Mapping[object, int], because: int | None
 ) -> Iterable[Edit]:
-    old = claim.numbers(line, key)
-    new = [fresh[number] for number in old if number in fresh]
-    if new == old:
+    if key not in line:
+        return ()
+    new = [fresh[number] for number in claim.numbers(line, key) if number in fresh]
+    if new == line[key]:
         return ()
     return (Edit(Op.REPLACE, path, msgspec.json.encode(new), because) if new else Edit(Op.CUT, path, because=because),)
 

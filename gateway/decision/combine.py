@@ -2,7 +2,7 @@
 
 Rules of this file
 1. Release = no deny that still stands, and at least one permit (consent-semantics section 7).
-2. A patient's deny and an indeterminate consent are denies of class `patient`.
+2. A patient's deny and an indeterminate consent are denies of class `patient`; so are those of a linked record.
 3. A permit whose rule suspends a class lifts the denies of that class, never `federal_law` (law 2).
 4. Every deny, every permit and every unmet need is named (law 7).
 """
@@ -43,8 +43,9 @@ def rule_on(case: Case, rules: tuple[Rule, ...], resource_type: str, labels: Lab
     permits = [rule for rule in spoken if rule.effect is RuleEffect.PERMIT and _met(rule, case, unmet)]
     suspended = frozenset().union(*(rule.suspends for rule in permits)) - {DenyClass.FEDERAL_LAW}
     denies = _rule_denies(spoken, case, unmet, suspended)
-    if case.consents.answer in (Answer.DENY, Answer.INDETERMINATE) and DenyClass.PATIENT not in suspended:
-        denies += [cause for cause in case.consents.causes if cause.effect == "deny"]
+    if DenyClass.PATIENT not in suspended:
+        said = [one for one in (case.consents, *case.linked) if one.answer in (Answer.DENY, Answer.INDETERMINATE)]
+        denies += [cause for one in said for cause in one.causes if cause.effect == "deny"]
     permitted = bool(permits) and not denies
     if not permits and not denies:
         denies = [_default_deny(case)]

@@ -21,7 +21,8 @@ from gateway.policy.model import Condition, Policy
 
 
 class Case(msgspec.Struct, frozen=True):
-    """Everything that one subject's ruling on one resource turns on."""
+    """Everything that one subject's ruling on one resource turns on. `linked` is what the consents say of records that
+    may be of the same person: only their refusals count."""
 
     policy: Policy
     directory: Directory
@@ -30,6 +31,7 @@ class Case(msgspec.Struct, frozen=True):
     subject: SubjectFacts | None
     target: Target
     consents: ConsentAnswer
+    linked: tuple[ConsentAnswer, ...] = ()
 
 
 Truth = bool | None

@@ -8,56 +8,52 @@ Rules of this file
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Final
 
 import msgspec
 
-from gateway.decision.bench import Bench, Opinion, Tools
+from gateway.decision.bench import Bench, Tools
 from gateway.decision.consents import Relations
+from gateway.decision.envelope import envelope_edits, signed, unread_entries
 from gateway.decision.facts import Facts
-from gateway.decision.model import Cause, Decision, Edit, Op, Verdict
-from gateway.decision.outbound import labels_out, meta_edits
+from gateway.decision.fates import CONTEXT, POINTS_AT_WITHHELD, Fates
+from gateway.decision.model import Cause, Decision, Direction, Edit, Op, Verdict
+from gateway.decision.opinion import Opinion
+from gateway.decision.outbound import container_labels, labels_out, meta_edits
 from gateway.decision.parts import prefixed
-from gateway.decision.residue import POINTS_AT_WITHHELD, Fate, reference_residue
-from gateway.decision.sources import type_named
+from gateway.decision.reach import UNREACHED, Reach
+from gateway.decision.residue import free
 from gateway.fhir.bundle import Document
-from gateway.fhir.origins import encounter_references, source_references
-from gateway.fhir.references import Local, Logical
-from gateway.fhir.resolver import Resolved, Resolver
-from gateway.fhir.view import ReferenceAt, ResourceView, every_view
+from gateway.fhir.resolver import Resolver
+from gateway.fhir.view import ResourceView, every_view
 
-_CONTEXT: Final = "/context/"
-_TELLING: Final = frozenset(
-    {"Encounter", "EpisodeOfCare", "Organization", "PractitionerRole"}
-)  # tell a record's source
 _CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
-# People and places a logical reference may name without telling of a record (R4 reference targets).
-_NAMES_NO_RECORD: Final = frozenset(
-    {
-        "Patient",
-        "RelatedPerson",
-        "CareTeam",
-        "Device",
-        "Group",
-        "Practitioner",
-        "PractitionerRole",
-        "Organization",
-        "Location",
-    }
+# Bundles that go whole or not at all.
+_WHOLE: Final = frozenset({"transaction", "message"})
+# What a sender may write about who belongs to whom is data, never policy input (ARCHITECTURE section 4; L080).
+_POLICY_BEARING: Final = frozenset(
+    {"CareTeam", "Group", "List", "Organization", "OrganizationAffiliation", "PractitionerRole", "Provenance"}
 )
 
 
-class Judgement(msgspec.Struct, frozen=True):
+class Judgement(msgspec.Struct, frozen=True, dict=True):
     """The decisions by pointer, in document order; `patient_bearing` are the pointers of records about patients, and
-    `edits` every top-level resource's whole list of edits, those of its inner resources included."""
+    `edits` every top-level resource's whole list of edits, those of its inner resources included. `trimmed`: the
+    recipient is not one who gets records whole."""
 
     decisions: tuple[Decision, ...]
     patient_bearing: frozenset[str]
     edits: Mapping[str, tuple[Edit, ...]]
+    trimmed: bool = True
+
+    @cached_property
+    def _by_pointer(self) -> dict[str, Decision]:
+        return {decision.at: decision for decision in self.decisions}
 
     def decision(self, at: str) -> Decision:
         """Give the decision of the resource at a pointer."""
-        return next(decision for decision in self.decisions if decision.at == at)
+        return self._by_pointer[at]
 
     @property
     def effect(self) -> str:
@@ -69,15 +65,6 @@ class Judgement(msgspec.Struct, frozen=True):
         return "deny" if all(verdict is Verdict.WITHHELD for verdict in counted) else "permit_redacted"
 
 
-UNREACHED: Final = Cause(
-    layer="residue",
-    effect="deny",
-    rule="unreached-include",
-    deny_class="discretionary",
-    cite="leaks.md L015",
-    say="It was included only for the sake of a record that is withheld.",
-    reason="law_other",
-)
 EMPTIED: Final = Cause(
     layer="residue",
     effect="deny",
@@ -87,16 +74,22 @@ EMPTIED: Final = Cause(
     say="Nothing of what it holds may be disclosed, or it is signed and could not go in part.",
     reason="law_other",
 )
+OUTER_WITHHELD: Final = Cause(
+    layer="residue",
+    effect="deny",
+    rule="outer-withheld",
+    deny_class="discretionary",
+    cite="leaks.md L034, L035",
+    say="The resource it stands in is withheld.",
+    reason="law_other",
+)
 
 
 def in_context(document: Document, context: tuple[ResourceView, ...]) -> Document:
-    """Give the document with its context beside it, as references read it: context at `/context/n`, without what the
-    document holds itself."""
-    held = {(view.type, view.id) for top in document.views for view in every_view(top) if view.id}
-    beside = (view for view in context if (view.type, view.id) not in held)
-    return Document(
-        (*document.views, *(_moved(view, f"{_CONTEXT}{n}") for n, view in enumerate(beside))), document.bundle
-    )
+    """Give the document with its context beside it, at `/context/n`. What stands in both is one thing with two copies:
+    whatever either says counts (L002)."""
+    beside = (_moved(view, f"{CONTEXT}{number}") for number, view in enumerate(context))
+    return Document((*document.views, *beside), document.bundle)
 
 
 def _moved(view: ResourceView, at: str) -> ResourceView:
@@ -113,13 +106,18 @@ class _Judge:
     def __init__(self, document: Document, facts: Facts, tools: Tools) -> None:
         self.document, self.facts = document, facts
         whole = in_context(document, facts.context)
-        self.resolver = Resolver(whole, facts.own)
-        everything = [inner for view in whole.views for inner in every_view(view)]
-        relations = Relations.of(everything, facts.directory, own=facts.own, kinds=facts.policy.kinds)
-        self.bench = Bench(facts, tools, self.resolver, relations)
+        resolver = Resolver(whole, facts.own)
+        views = [inner for view in whole.views for inner in every_view(view)]
+        relations = Relations.of(
+            _telling(document, whole, facts), facts.directory, own=facts.own, kinds=facts.policy.kinds
+        )
+        self.bench = Bench(facts, tools, resolver, relations, views, document.bundle)
         self.opinions: dict[int, Opinion] = {}
         for view in whole.views:
             self._open(view, None)
+        self.fates = Fates(self.bench, self._opinion)
+        self.reach = Reach(document, resolver, self.bench.sources.resolve, self._opinion)
+        self.views = [inner for view in document.views for inner in every_view(view)]
 
     def _open(self, view: ResourceView, container: Opinion | None) -> None:
         opinion = self.bench.opinion(view, container)
@@ -127,155 +125,77 @@ class _Judge:
         for inner in view.inner:
             self._open(inner, None if view.type in _CONTAINERS else opinion)
 
-    def judgement(self) -> Judgement:
-        changed = True
-        while changed:
-            changed = sum(self._spread(view) for view in self._all(self.document.views)) > 0
-            changed = self._drop_unreached() or changed
-        decisions = tuple(self._decision(view) for view in self._all(self.document.views))
-        bearing = frozenset(o.view.at for o in map(self._opinion, self._all(self.document.views)) if o.patient_bearing)
-        edits = {view.at: self._whole_edits(view) for view in self.document.views}
-        return Judgement(decisions, bearing, edits)
-
     def _opinion(self, view: ResourceView) -> Opinion:
         return self.opinions[id(view)]
 
-    def _all(self, views: tuple[ResourceView, ...]) -> Iterator[ResourceView]:
-        for view in views:
-            yield from every_view(view)
+    def judgement(self) -> Judgement:
+        changed = True
+        while changed:
+            changed = sum(self._spread(view) for view in self.views) > 0
+            for view in list(self.reach.unreached()):
+                changed = self._opinion(view).withhold(UNREACHED) or changed
+        decisions = {view.at: self._decision(view) for view in reversed(self.views)}
+        bearing = frozenset(view.at for view in self.views if self._opinion(view).patient_bearing)
+        edits = {view.at: self._whole_edits(view) for view in self.document.views}
+        return Judgement(tuple(decisions[view.at] for view in self.views), bearing, edits, not self.bench.whole)
 
-    # Residue -------------------------------------------------------------------------------------------------------
     def _spread(self, view: ResourceView) -> bool:
         """Free one released resource of what points at withheld ones; say whether its fate changed others'."""
         opinion = self._opinion(view)
         if not opinion.released:
-            return False
-        if view.type in _CONTAINERS:
-            return self._container(opinion)
-        before = tuple(opinion.edits)
-        causes = [*opinion.causes, POINTS_AT_WITHHELD] if POINTS_AT_WITHHELD not in opinion.causes else opinion.causes
-        residue = reference_residue(
-            view, lambda ref: self._fate(view, ref), self.bench.tools.elements, before, causes.index(POINTS_AT_WITHHELD)
+            inner = [self._opinion(one) for one in every_view(view)[1:]]
+            return sum([one.withhold(OUTER_WITHHELD) for one in inner if one.released]) > 0
+        if view.type in _CONTAINERS and self._emptied(view):
+            return opinion.withhold(EMPTIED)
+        verdict = opinion.verdict
+        freed = view.type == "Bundle" or free(
+            opinion,
+            lambda found: self.fates.of_reference(view, found),
+            lambda link: self.fates.of_address(view, link),
+            self.bench.tools.elements,
         )
-        if residue.withhold or self._lost_a_required_part(view):
-            opinion.withhold(POINTS_AT_WITHHELD)
-            return True
-        if residue.held_back:
-            opinion.causes = causes
-            opinion.verdict = Verdict.MASKED
-        opinion.edits += residue.edits
-        return False
+        if not freed or self.fates.companion_lost(view) or self._lost_a_required_part(view):
+            return opinion.withhold(POINTS_AT_WITHHELD)
+        return opinion.verdict is not verdict
 
-    def _container(self, opinion: Opinion) -> bool:
-        inner = [self._opinion(view) for view in self._all(opinion.view.inner)]
+    def _emptied(self, view: ResourceView) -> bool:
+        inner = [self._opinion(one) for one in every_view(view)[1:]]
         bearing = [one for one in inner if one.patient_bearing]
         touched = any(one.verdict is not Verdict.DISCLOSED for one in inner)
-        signed = "signature" in opinion.view.tree
-        if (bearing and not any(one.released for one in bearing)) or (signed and touched):
-            opinion.withhold(EMPTIED)
-            for one in inner:
-                one.withhold(EMPTIED)
+        if bearing and not any(one.released for one in bearing):
             return True
-        return False
+        return touched and (signed(view.tree) or view.tree.get("type") in _WHOLE or self._lost_its_head(view))
+
+    def _lost_its_head(self, view: ResourceView) -> bool:
+        """Say whether a document has lost its Composition."""
+        first = next((self._opinion(one) for one in view.inner if one.at == f"{view.at}/entry/0/resource"), None)
+        return view.tree.get("type") == "document" and first is not None and not first.released
 
     def _lost_a_required_part(self, view: ResourceView) -> bool:
+        if view.type in _CONTAINERS:
+            return False
         return any(
             not self._opinion(inner).released and "/contained/" not in inner.at.removeprefix(view.at)
             for inner in view.inner
         )
-
-    def _fate(self, view: ResourceView, found: ReferenceAt) -> Fate:
-        """Say what becomes of one reference of a released resource."""
-        resolved = self.resolver.resolve(view, found)
-        if resolved.views:
-            return self._fate_of_seen(resolved)
-        if self.bench.sources.registered(found, resolved):
-            return Fate.KEEP
-        if isinstance(resolved.target, Local):
-            return self._fate_of_unseen(resolved.target.type)
-        if isinstance(resolved.target, Logical):
-            return self._fate_of_logical(view, found)
-        return Fate.UNKNOWN
-
-    def _fate_of_seen(self, resolved: Resolved) -> Fate:
-        if not all(self.opinions[id(target)].released for target in resolved.views):
-            return Fate.UNNAMED if type_named(resolved) == "Patient" else Fate.CUT
-        return Fate.KEEP if all(self._traceable(target) for target in resolved.views) else Fate.UNKNOWN
-
-    def _traceable(self, view: ResourceView) -> bool:
-        """Say whether it is known where a record of the context comes from. One that could be a Part 2 program's, for
-        all that was gathered, is not known to be releasable."""
-        if not view.at.startswith(_CONTEXT) or not self.facts.policy.on("unknown_source_is_sensitive"):
-            return True
-        sources = (
-            (found, self.resolver.resolve(view, found))
-            for found in (*source_references(view), *encounter_references(view))
-        )
-        return all(
-            resolved.views or type_named(resolved) not in _TELLING or self.bench.sources.registered(found, resolved)
-            for found, resolved in sources
-        )
-
-    def _fate_of_unseen(self, resource_type: str | None) -> Fate:
-        if resource_type == "Patient":
-            return Fate.KEEP
-        if resource_type == "Organization" and self.facts.policy.on("unknown_source_is_sensitive"):
-            return Fate.UNKNOWN
-        return Fate.KEEP if resource_type in self.facts.policy.no_patient_types else Fate.UNKNOWN
-
-    def _fate_of_logical(self, view: ResourceView, found: ReferenceAt) -> Fate:
-        never = _NAMES_NO_RECORD | self.facts.policy.no_patient_types
-        targets = {found.type} if found.type else self.bench.tools.elements.reference_targets(view.type, found.at)
-        return Fate.KEEP if targets is not None and targets & never else Fate.UNKNOWN
-
-    def _drop_unreached(self) -> bool:
-        """Withhold what a search included for the sake of withheld matches only."""
-        bundle = self.document.bundle
-        if bundle is None:
-            return False
-        included = {id(entry.view): entry.view for entry in bundle.entries if entry.mode == "include" and entry.view}
-        reached = {
-            id(view) for view in self.document.views if id(view) not in included and self._opinion(view).released
-        }
-        grown = True
-        while grown:
-            grown = False
-            for key, view in included.items():
-                if key not in reached and self._opinion(view).released and self._linked(view, reached):
-                    reached.add(key)
-                    grown = True
-        lost = [view for key, view in included.items() if key not in reached and self._opinion(view).released]
-        for view in lost:
-            self._opinion(view).withhold(UNREACHED)
-        return bool(lost)
-
-    def _linked(self, view: ResourceView, reached: set[int]) -> bool:
-        points = any(id(target) in reached for target in self._targets(view))
-        return points or any(
-            any(target is view for target in self._targets(other))
-            for other in self.document.views
-            if id(other) in reached
-        )
-
-    def _targets(self, view: ResourceView) -> Iterator[ResourceView]:
-        for inner in (view, *self._all(view.inner)):
-            for found in inner.references:
-                yield from self.resolver.resolve(inner, found).views
 
     # The answer ----------------------------------------------------------------------------------------------------
     def _decision(self, view: ResourceView) -> Decision:
         opinion = self._opinion(view)
         ruling = opinion.ruling
         out = labels_out(opinion.labels, ruling.refrains) if opinion.released else ()
+        if view.type == "Bundle" and out:
+            out = container_labels(code for inner in self._released_in(view) for code in inner.labels_out)
         if opinion.released:
-            opinion.edits += [e for e in meta_edits(view, out, ruling, self._whole()) if e not in opinion.edits]
+            opinion.take(meta_edits(view, out, ruling, self.bench.whole), None)
+        opinion.labels_out = out
         return Decision(
             at=view.at,
             resource=f"{view.type}/{view.id}" if view.id else view.type,
             subjects=opinion.subjects,
             categories=opinion.categories,
             verdict=opinion.verdict,
-            edits=tuple(opinion.edits),
+            edits=opinion.all_edits,
             labels_in=opinion.labels_in,
             labels_out=out,
             because=tuple(opinion.causes),
@@ -285,23 +205,35 @@ class _Judge:
             refrains=ruling.refrains if opinion.released else (),
         )
 
-    def _whole(self) -> bool:
-        policy = self.facts.policy
-        return bool(policy.kinds_of(self.facts.exchange.recipient.type) & policy.parts.whole_for)
+    def _released_in(self, view: ResourceView) -> Iterator[Opinion]:
+        return (one for one in map(self._opinion, every_view(view)[1:]) if one.released)
 
     def _whole_edits(self, view: ResourceView) -> tuple[Edit, ...]:
-        """Give a resource's edits with those of the resources inside it, whose paths are prefixed by they stand."""
-        opinion = self._opinion(view)
-        edits = list(opinion.edits)
+        """Give a resource's edits with those of the resources inside it, their paths prefixed by where they stand."""
+        edits = list(self._opinion(view).all_edits)
         for inner in view.inner:
             prefix = inner.at.removeprefix(view.at)
             if self._opinion(inner).released:
                 edits += prefixed(self._whole_edits(inner), prefix, 0)
             else:
                 edits.append(Edit(Op.CUT, _slot(prefix)))
-        if view.type == "Bundle" and "total" in view.tree:
-            edits.append(Edit(Op.CUT, "/total"))
+        if view.type == "Bundle":
+            edits += [Edit(Op.CUT, path) for path in unread_entries(view.tree)]
+            edits += [Edit(Op.CUT, "/total")] if "total" in view.tree else []
+            edits += envelope_edits(view.tree, inner=True) if not self.bench.whole else ()
         return tuple(edits)
+
+
+def _telling(document: Document, whole: Document, facts: Facts) -> Iterator[ResourceView]:
+    """Give what shows who belongs to whom: the document and what the context adds to it. Of a sender's document not
+    the records that would make policy."""
+    own = [inner for view in document.views for inner in every_view(view)]
+    pushed = facts.exchange.direction is Direction.PUSH
+    kept = [view for view in own if not (pushed and view.type in _POLICY_BEARING)]
+    held = {(view.type, view.id) for view in kept if "/contained/" not in view.at}
+    beside = (inner for view in whole.views[len(document.views) :] for inner in every_view(view))
+    yield from kept
+    yield from (view for view in beside if (view.type, view.id) not in held)
 
 
 def _slot(prefix: str) -> str:

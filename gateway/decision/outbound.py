@@ -2,10 +2,12 @@
 
 Rules of this file (leaks.md L038, L039)
 1. Outbound labels are those of released content, plus what the recipient must obey. Nothing of what was cut.
-2. meta.source and meta.tag go for every caller but the patient: they tell where a record came from.
+2. Of meta every caller but the patient gets version, date, profile and labels: source, tags, extensions and what a
+   server added of its own tell where a record came from.
 3. The 42 CFR 2.32 statement travels in meta as DS4P display text, exactly on resources disclosed under a consent.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -13,19 +15,23 @@ import msgspec
 from consent_store.model import ACT_CODE, CONFIDENTIALITY, Coding
 from gateway.decision.combine import Ruling
 from gateway.decision.model import Edit, Op
+from gateway.fhir.confidentiality import Confidentiality
+from gateway.fhir.pointer import escape
 from gateway.fhir.view import ResourceView
 from gateway.labels.model import Basis, Kind, Labels
 
 PART2_NOTICE: Final = "part2_notice_2.32"
 # 42 CFR 2.32(a)(2), the short form of the statement.
 _STATEMENT: Final = "42 CFR part 2 prohibits unauthorized use or disclosure of these records."
+_META: Final = frozenset({"versionId", "lastUpdated", "profile", "security", "extension"})
+_LABEL: Final = frozenset({"system", "version", "code", "display", "userSelected"})
 _DISPLAY: Final = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-display"
 
 
 def labels_out(labels: Labels, refrains: tuple[str, ...]) -> tuple[Coding, ...]:
-    """Give the codes a released resource carries: its received labels that still speak of released content, what Part 2
-    demands, and the refrain codes. Empty where the record had none and nothing must be obeyed."""
-    received = [label for label in labels.labels if label.basis is Basis.RECEIVED]
+    """Give the codes a released resource carries: its received labels that still speak of released content (none that
+    nobody knows), what Part 2 demands, and the refrain codes. Empty where it had none and nothing must be obeyed."""
+    received = [one for one in labels.labels if one.basis is Basis.RECEIVED and one.kind is not Kind.UNKNOWN]
     part2 = "42CFRPart2" in labels.policies and refrains
     if not received and not part2:
         return tuple(Coding(ACT_CODE, code) for code in refrains)
@@ -36,29 +42,40 @@ def labels_out(labels: Labels, refrains: tuple[str, ...]) -> tuple[Coding, ...]:
     return tuple(dict.fromkeys(codes))
 
 
+def container_labels(released: Iterable[Coding]) -> tuple[Coding, ...]:
+    """Give the label of a container that had one: the highest level of what is released in it, nothing else (L039)."""
+    known = Confidentiality.__members__
+    codes = (one.code for one in released if one.system == CONFIDENTIALITY and one.code is not None)
+    levels = [known[code] for code in codes if code in known]
+    return (Coding(CONFIDENTIALITY, max(levels, default=Confidentiality.N).name),)
+
+
 def meta_edits(view: ResourceView, out: tuple[Coding, ...], ruling: Ruling, whole: bool) -> tuple[Edit, ...]:  # noqa: FBT001
-    """Give the edits of `meta`: security as it goes out, the notice, and no source or tags (unless `whole`)."""
+    """Give the edits of `meta`: security as it goes out, the notice, and of the rest what says nothing of where the
+    record comes from (`whole`: all of it)."""
     meta = view.tree.get("meta")
-    has_meta = isinstance(meta, dict)
-    edits: list[Edit] = []
-    if not whole and isinstance(meta, dict):
-        edits += [Edit(Op.CUT, f"/meta/{name}") for name in ("source", "tag") if name in meta]
     security = [{"system": coding.system, "code": coding.code} for coding in out]
     notice = PART2_NOTICE in ruling.obligations
-    if not has_meta and (security or notice):
-        fresh: dict[str, Any] = {"extension": [_notice()]} if notice else {}
-        return (
-            Edit(Op.INSERT, "/meta", msgspec.json.encode({**fresh, **({"security": security} if security else {})})),
-        )
     if not isinstance(meta, dict):
-        return ()
-    if out != view.security:
+        fresh: dict[str, Any] = {"extension": [_notice()]} if notice else {}
+        fresh |= {"security": security} if security else {}
+        if fresh:
+            return (Edit(Op.REPLACE if "meta" in view.tree else Op.INSERT, "/meta", msgspec.json.encode(fresh)),)
+        return () if "meta" not in view.tree else (Edit(Op.CUT, "/meta"),)
+    edits = [Edit(Op.CUT, f"/meta/{escape(name)}") for name in meta if not whole and name not in _META]
+    if out != view.security or not _plain(meta.get("security", [])):
         edits += _member(meta, "security", security)
     if notice:
-        notice_text = msgspec.json.encode(_notice())
-        fresh_list = Edit(Op.INSERT, "/meta/extension", b"[" + notice_text + b"]")
-        edits.append(Edit(Op.INSERT, "/meta/extension/-", notice_text) if "extension" in meta else fresh_list)
+        kept = meta["extension"] if whole and isinstance(meta.get("extension"), list) else []
+        edits += _member(meta, "extension", [*kept, _notice()])
+    elif "extension" in meta and not whole:
+        edits.append(Edit(Op.CUT, "/meta/extension"))
     return tuple(edits)
+
+
+def _plain(security: object) -> bool:
+    """Say whether labels are codes and their words alone: an extension of a label may name who gave it."""
+    return isinstance(security, list) and all(isinstance(one, dict) and one.keys() <= _LABEL for one in security)
 
 
 def _member(meta: dict[str, Any], name: str, value: list[Any]) -> list[Edit]:

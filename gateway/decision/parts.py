@@ -7,7 +7,7 @@ Rules of this file
 3. Callers of the types in `whole_for` get a record whole or not at all.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -18,15 +18,16 @@ from gateway.decision.model import Cause, Edit, Op
 from gateway.fhir.view import ResourceView
 from gateway.labels.assign import summarise
 from gateway.labels.model import Label, Labels
-from gateway.policy.model import PartRule, Policy
+from gateway.policy.model import PartRule, Parts, Policy
 
 
 class Masking(msgspec.Struct, frozen=True):
-    """A record that can go in part: the ruling on the rest and its labels, the edits and the denies behind them."""
+    """A record that can go in part: the ruling on the rest and its labels, the members that go and the denies behind
+    them (by index)."""
 
     ruling: Ruling
     labels: Labels
-    edits: tuple[Edit, ...]
+    removed: Mapping[str, int]
     causes: tuple[Cause, ...]
 
 
@@ -37,17 +38,43 @@ def part_rule(policy: Policy, recipient_type: str, resource_type: str) -> PartRu
     return policy.parts.types.get(resource_type)
 
 
-def uniform_edits(view: ResourceView, rule: PartRule | None, *, narrative: bool) -> tuple[Edit, ...]:
+def uniform_edits(view: ResourceView, rule: PartRule | None, parts: Parts) -> tuple[Edit, ...]:
     """Give the edits that every copy of this type gets for this caller class, removed or not."""
     paths = list(rule.always) if rule else []
-    if narrative and "text" not in paths:
+    if parts.narrative_cut and "text" not in paths:
         paths.append("text")
     edits = [Edit(Op.CUT, f"/{name}") for name in paths if name in view.tree]
     if rule and "processNote" in rule.always:
         edits += [Edit(Op.CUT, pointer) for pointer in note_numbers(view.tree)]
-    if rule and numbered_soundly(view.tree):
-        edits += removal_edits(view.tree, {}) or ()
-    return tuple(edits)
+    if parts.narrative_cut and view.type == "Composition":
+        edits += [Edit(Op.CUT, pointer) for pointer in _prose(view.tree, "")]
+    return (*edits, *(Edit(Op.CUT, pointer) for pointer in _private_extensions(view, parts.extensions)))
+
+
+def _prose(node: Mapping[str, Any], at: str) -> Iterator[str]:
+    """Give the narrative of every section of a document, and every section that is nothing but narrative: sections sum
+    up the records beside them (leaks.md L033, L035)."""
+    for number, section in enumerate(members(node.get("section"))):
+        here = f"{at}/section/{number}"
+        if not isinstance(section, dict):
+            continue
+        if "entry" not in section and "section" not in section:
+            yield here
+            continue
+        if "text" in section:
+            yield f"{here}/text"
+        yield from _prose(section, here)
+
+
+def _private_extensions(view: ResourceView, public: tuple[str, ...] | None) -> Iterator[str]:
+    """Give the extensions that are not of a published vocabulary: what they tell nobody here can judge (L038). Parts of
+    an extension are its own; what stands in meta goes with meta."""
+    if public is None:
+        return
+    for at, url in view.extensions:
+        outer = any(marker in at.rpartition("/extension/")[0] for marker in ("/extension/", "/modifierExtension/"))
+        if not outer and not at.startswith("/meta/") and not url.startswith(public):
+            yield at
 
 
 def mask(view: ResourceView, labels: Labels, rule: PartRule, rule_on: Callable[[Labels], Ruling]) -> Masking | None:
@@ -67,13 +94,12 @@ def mask(view: ResourceView, labels: Labels, rule: PartRule, rule_on: Callable[[
             removed[pointer] = len(causes)
             causes += [cause for cause in with_member.causes if cause not in causes]
             removed[pointer] = min(causes.index(cause) for cause in with_member.causes)
-    edits = removal_edits(view.tree, removed)
-    if edits is None or not removed:
+    if not removed or removal_edits(view.tree, removed) is None:
         return None
     kept = [label for pointer, located in by_member.items() if pointer not in removed for label in located]
     whole = summarise([*rest_labels, *kept], labels.unknown)
     final = rule_on(whole)
-    return Masking(final, whole, edits, tuple(causes)) if final.permitted else None
+    return Masking(final, whole, removed, tuple(causes)) if final.permitted else None
 
 
 def _split(labels: Labels, rule: PartRule) -> tuple[dict[str, list[Label]], list[Label]]:
@@ -96,15 +122,15 @@ def prefixed(edits: Iterable[Edit], prefix: str, shift: int) -> tuple[Edit, ...]
     )
 
 
-def within(pointer: str, cut: Iterable[str]) -> bool:
+def within(pointer: str, cut: Container[str]) -> bool:
     """Say whether a pointer lies at or beneath one of the cut ones."""
-    return any(pointer == path or pointer.startswith(path + "/") for path in cut)
+    while pointer:
+        if pointer in cut:
+            return True
+        pointer = pointer.rpartition("/")[0]
+    return False
 
 
-def array_at(tree: Any, pointer: str) -> list[Any] | None:  # noqa: ANN401  JSON
-    """Give the array that the last step of `pointer` indexes, or None where it indexes none."""
-    value = tree
-    steps = pointer.split("/")[1:]
-    for step in steps[:-1]:
-        value = value[int(step)] if isinstance(value, list) else value[step]
-    return value if isinstance(value, list) else None
+def members(value: Any) -> list[Any]:  # noqa: ANN401  JSON
+    """Give the members of a list in parsed JSON; nothing for what is no list."""
+    return value if isinstance(value, list) else []

@@ -1,133 +1,171 @@
-"""References in released resources: none may point at, or name, what is withheld.
+"""Releasing one resource without the rest: no element of it may point at, or sum up, what is withheld.
 
-Rules of this file (leaks.md L032 to L036; trade-offs "references to withheld resources")
-1. A reference to a withheld resource is cut whole (reference, display, identifier, type). So is one whose target could
-   be withheld and is not known: what stays unknown is treated as sensitive.
-2. Types that policy never withholds keep their references; so does the subject, whom the recipient asked about.
-3. Where the reference is required, its enclosing element goes; where that is required too, the resource goes,
-   except that a target nobody knows is replaced by data-absent-reason.
-4. What a resource says in prose about the others it sums up goes with the first reference to one that is cut.
+Rules of this file (leaks.md L032 to L038)
+1. A reference goes whole (reference, display, identifier, type), and with it the member that stands there to point.
+2. Where it is required, its enclosing element goes; where that is required too, the resource goes, except that a target
+   nobody knows is replaced by data-absent-reason.
+3. In a claim's numbered lists a member goes with all that hangs on it (gateway.decision.claims).
+4. What a resource says in prose or sums about the others goes with the first reference to one that is cut.
 """
 
-from collections.abc import Callable, Mapping
-from enum import Enum
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-import msgspec
-
+from gateway.decision.claims import NUMBERED_TYPES, numbered_member, numbered_soundly
+from gateway.decision.fates import POINTS_AT_WITHHELD, Fate, Kind
 from gateway.decision.model import Cause, Edit, Op
-from gateway.decision.parts import within
+from gateway.decision.opinion import Opinion
+from gateway.decision.parts import members, within
 from gateway.fhir.elements import Elements
-from gateway.fhir.view import ReferenceAt, ResourceView
+from gateway.fhir.pointer import index, segments
+from gateway.fhir.view import ReferenceAt, ResourceView, TextAt
 
-# Prose and codes that restate the resources a type sums up (leaks.md L033).
+# Prose, sums and signatures that restate the resources a type sums up (leaks.md L033).
 _SUMMARIES: Final[Mapping[str, tuple[str, ...]]] = {
-    "DiagnosticReport": ("conclusion", "conclusionCode", "presentedForm", "media"),
     "CarePlan": ("description", "note"),
-    "List": ("note", "title"),
     "ClinicalImpression": ("description", "summary", "note"),
-    "Composition": ("title",),
+    "DetectedIssue": ("detail",),
+    "DiagnosticReport": ("conclusion", "conclusionCode", "presentedForm", "media"),
+    "Invoice": ("totalNet", "totalGross", "totalPriceComponent", "note"),
+    "List": ("note", "title"),
+    "MeasureReport": ("group",),
+    "Provenance": ("signature",),
+    "RiskAssessment": ("mitigation", "note"),
+    "Task": ("description", "note"),
 }
+# Members of a repeating structure that is there to point: without its target the structure says what it pointed at.
+_POINTERS: Final = frozenset(
+    {"actor", "claim", "detail", "diagnosisReference", "individual", "itemReference", "member", "party", "ref"}
+    | {"reference", "resource", "valueReference", "what", "who"}
+)
 _ABSENT: Final = (
     b'{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}'
 )
 
 
-class Fate(Enum):
-    """What becomes of one reference."""
+def free(
+    opinion: Opinion,
+    of_reference: Callable[[ReferenceAt], Fate],
+    of_address: Callable[[TextAt], Fate],
+    elements: Elements,
+) -> bool:
+    """Take from a released resource what points at what is withheld or unknown. False: it cannot be freed of it.
 
-    KEEP = "keep"
-    CUT = "cut"  # its target is withheld
-    UNKNOWN = "unknown"  # its target could be withheld and is not known
-    UNNAMED = "unnamed"  # it stays, its display goes
-
-
-class Residue(msgspec.Struct, frozen=True):
-    """The edits one resource needs, or `withhold`: a required element would have to go."""
-
-    edits: tuple[Edit, ...] = ()
-    withhold: bool = False
-    held_back: bool = False  # a target that is withheld was named
-
-
-POINTS_AT_WITHHELD: Final = Cause(
-    layer="residue",
-    effect="deny",
-    rule="points-at-withheld",
-    deny_class="discretionary",
-    cite="leaks.md L032",
-    say="The element points at a record that is withheld.",
-    reason="law_other",
-)
-
-
-def reference_residue(
-    view: ResourceView, fate_of: Callable[[ReferenceAt], Fate], elements: Elements, done: tuple[Edit, ...], because: int
-) -> Residue:
-    """Find what must be cut from `view` so that it points at nothing withheld.
-
-    `done` are the edits already decided, `because` the index that POINTS_AT_WITHHELD has among the causes.
+    What is taken is added to `opinion`; asked again, the same answers add nothing.
     """
-    cut = {edit.path for edit in done if edit.op is Op.CUT}
-    edits: list[Edit] = []
-    held_back = False
-    for found in view.references:
-        if within(found.at, cut):
-            continue
-        fate = fate_of(found)
-        if fate is Fate.UNNAMED and "display" in _at(view.tree, found.at):
-            edits.append(Edit(Op.CUT, f"{found.at}/display"))
-        if fate not in (Fate.CUT, Fate.UNKNOWN):
-            continue
-        held_back = held_back or fate is Fate.CUT
-        cause = because if fate is Fate.CUT else None
-        path = _removable(view, found.at, elements, cut)
-        if path is not None:
-            cut.add(path)
-            edits.append(Edit(Op.CUT, path, because=cause))
-        elif fate is Fate.UNKNOWN:
-            edits.append(Edit(Op.REPLACE, found.at, _ABSENT))
-        else:
-            return Residue(withhold=True, held_back=True)
-    if edits:
-        why = because if held_back else None
-        names = (f"/{name}" for name in _SUMMARIES.get(view.type, ()) if name in view.tree)
-        edits += [Edit(Op.CUT, path, because=why) for path in names if not within(path, cut)]
-        edits += _group_quantity(view, cut, why)
-    return Residue(tuple(edits), held_back=held_back)
+    freeing = _Freeing(opinion, elements)
+    found = [(one.at, of_reference(one)) for one in opinion.view.references if not freeing.gone(one.at)]
+    found += [(one.at, of_address(one)) for one in opinion.view.links if not freeing.gone(one.at)]
+    if not all(freeing.go(at, fate) for at, fate in found if fate.kind is not Kind.KEEP):
+        return False
+    freeing.summaries()
+    return True
 
 
-def _removable(view: ResourceView, pointer: str, elements: Elements, cut: set[str]) -> str | None:
+class _Freeing:
+    def __init__(self, opinion: Opinion, elements: Elements) -> None:
+        self.opinion, self.view, self.elements = opinion, opinion.view, elements
+        self.cut = set(opinion.cut)
+        self.before = len(self.cut)
+        self.cause: Cause | None = None
+        self.numbered = self.view.type in NUMBERED_TYPES and numbered_soundly(self.view.tree)
+
+    def gone(self, at: str) -> bool:
+        return within(at, self.cut)
+
+    def go(self, at: str, fate: Fate) -> bool:
+        """Take one reference or address away; False where the resource would have to go."""
+        if self.gone(at):
+            return True
+        node = _at(self.view.tree, at)
+        if fate.kind is Kind.UNNAMED:
+            named = ("display", "identifier") if "reference" in node else ("display",)
+            self.opinion.take([Edit(Op.CUT, f"{at}/{name}") for name in named if name in node], None)
+            return True
+        withheld = fate.kind is Kind.CUT
+        cause = (fate.cause or POINTS_AT_WITHHELD) if withheld else None
+        self.cause = self.cause or cause
+        path = removable(self.view, self._start(at, pointing=withheld), self.elements, self.cut)
+        member = numbered_member(path) if path is not None and self.numbered else None
+        if member is not None and cause is not None:
+            going = self.opinion.remove([member], cause)
+            self.cut = set(self.opinion.cut)
+            return going
+        if path is None or member is not None:
+            if withheld or not isinstance(node, dict):
+                return False
+            self.opinion.take([Edit(Op.REPLACE, at, _ABSENT)], None)
+            return True
+        self.cut.add(path)
+        self.opinion.take([Edit(Op.CUT, path)], cause)
+        return True
+
+    def _start(self, at: str, *, pointing: bool) -> str:
+        """Give where to begin: the element itself, the attachment whose address it is, the member that points."""
+        parent, _, name = at.rpartition("/")
+        if name == "url" and parent in self.view.attachments:
+            return parent
+        here = self.elements.at(self.view.type, at)
+        points = pointing and name in _POINTERS and index(parent.rpartition("/")[2]) is not None
+        return parent if points and not (here is not None and here.required) else at
+
+    def summaries(self) -> None:
+        """Take what sums up the references that went, and what is empty without them."""
+        if len(self.cut) == self.before:
+            return
+        tree = self.view.tree
+        names = (f"/{name}" for name in _SUMMARIES.get(self.view.type, ()) if name in tree)
+        self.opinion.take([Edit(Op.CUT, path) for path in names if not self.gone(path)], self.cause)
+        if self.view.type == "Group" and "quantity" in tree and "member" in tree:
+            left = sum(not self.gone(f"/member/{number}") for number in range(len(members(tree["member"]))))
+            self.opinion.take([Edit(Op.REPLACE, "/quantity", str(left).encode())], self.cause)
+        if self.view.type == "Composition":
+            self.opinion.take([Edit(Op.CUT, path) for path in self._sections(tree, "")], self.cause)
+
+    def _sections(self, node: Mapping[str, Any], at: str) -> Iterator[str]:
+        """Give the prose of every section that lost an entry, and the section itself where it lost all it had."""
+        for number, section in enumerate(members(node.get("section"))):
+            here = f"{at}/section/{number}"
+            if not isinstance(section, dict) or self.gone(here):
+                continue
+            entries = [f"{here}/entry/{i}" for i in range(len(members(section.get("entry"))))]
+            lost = [entry for entry in entries if self.gone(entry) or self.gone(f"{here}/entry")]
+            if lost and len(lost) == len(entries) and "section" not in section:
+                yield here
+                continue
+            if lost and "text" in section:
+                yield f"{here}/text"
+            yield from self._sections(section, here)
+
+
+def removable(view: ResourceView, pointer: str, elements: Elements, cut: Iterable[str]) -> str | None:
     """Give the smallest element at or above `pointer` that may go, or None where the whole resource would have to."""
+    gone = set(cut)
     path = pointer
     while path.count("/") >= 1:
-        parent = path.rsplit("/", 1)[0]
+        parent, _, name = path.rpartition("/")
         container = _at(view.tree, parent)
         if isinstance(container, list):
-            others = [i for i in range(len(container)) if not within(f"{parent}/{i}", cut | {path})]
+            others = [i for i in range(len(container)) if not within(f"{parent}/{i}", gone | {path})]
             if others or not elements.is_required(view.type, parent):
                 return path
-            path = parent.rsplit("/", 1)[0]
-            continue
-        if path.rsplit("/", 1)[1].startswith("value") and "/extension/" in path:
+            path = parent.rpartition("/")[0]
+        elif (name.startswith("value") and "/extension/" in path) or _owner(view, path):
             path = parent  # an extension without its value says only that there was one
-            continue
-        if not elements.is_required(view.type, path):
+        elif not elements.is_required(view.type, path):
             return path
-        path = parent
+        else:
+            path = parent
     return None
 
 
-def _group_quantity(view: ResourceView, cut: set[str], because: int | None) -> list[Edit]:
-    members = view.tree.get("member")
-    if view.type != "Group" or "quantity" not in view.tree or not isinstance(members, list):
-        return []
-    left = sum(not within(f"/member/{index}", cut) for index in range(len(members)))
-    return [Edit(Op.REPLACE, "/quantity", str(left).encode(), because)]
+def _owner(view: ResourceView, path: str) -> bool:
+    """Say whether this is whose a Binary is: it does not go without its owner."""
+    return view.type == "Binary" and path == "/securityContext"
 
 
 def _at(tree: Any, pointer: str) -> Any:  # noqa: ANN401  JSON
     value = tree
-    for step in pointer.split("/")[1:]:
-        value = value[int(step)] if isinstance(value, list) else value[step.replace("~1", "/").replace("~0", "~")]
+    for step in segments(pointer):
+        value = value[int(step)] if isinstance(value, list) else value[step]
     return value

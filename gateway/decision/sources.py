@@ -1,107 +1,244 @@
 """Where a record comes from, and what the records it refers to say of it: the context in which it is labelled.
 
 Rules of this file
-1. A record's sources are the organisations it names as makers or holders, its encounter's among them, and the
-   discloser where it is itself a Part 2 program, or a provider and the record names nobody.
+1. A record's sources are the organisations it names as makers or holders, its encounter's among them, what a
+   Provenance or meta.source says, and the discloser where it is a Part 2 program, or a provider and nobody is named.
 2. The directory says what a source is; an organisation nobody registered is unknown, one that cannot be resolved is
    unresolved, and that is sensitive where the profile says so.
-3. A record means what the drug or substance it points at means: labels of referenced Medications count as its own.
+3. A place, service, role, department or person of a program is the program (labels.md section 10).
+4. A record means what the drug or substance it points at means: labels of referenced Medications count as its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import parse_qsl
 
-from consent_store.model import Identifier
+from consent_store.model import ACT_CODE, Identifier
+from gateway.decision.consents import Relations
+from gateway.decision.consents.relations import spelled
 from gateway.decision.facts import Facts
-from gateway.directory.lookups import by_identifier, by_reference
 from gateway.directory.model import Participant
+from gateway.fhir.bundle import Bundle
 from gateway.fhir.origins import encounter_references, source_references
-from gateway.fhir.references import Foreign, Local, Logical
+from gateway.fhir.pointer import element_path
+from gateway.fhir.references import Conditional, Logical, Target
 from gateway.fhir.resolver import Resolved, Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
-from gateway.labels.assign import assign
+from gateway.labels.assign import PART2, assign
 from gateway.labels.context import LabelContext, Source, SourceKind
-from gateway.labels.model import Basis, Label
+from gateway.labels.model import Basis, Kind, Label
+from gateway.labels.received import labels_of, received_labels
 from gateway.labels.rules import LabelRules
 
-_BY_WHAT_THEY_ARE = frozenset({"Medication", "Substance"})
+_BY_WHAT_THEY_ARE: Final = frozenset({"Medication", "Substance"})
+# What tells whose a place, service, role, device or department is.
+_BEHIND: Final = {
+    "CareTeam": ("managingOrganization",),
+    "Device": ("owner",),
+    "HealthcareService": ("providedBy",),
+    "Location": ("managingOrganization", "partOf"),
+    "Organization": ("partOf",),
+    "OrganizationAffiliation": ("organization", "participatingOrganization"),
+    "PractitionerRole": ("organization",),
+}
+_TELLING: Final = frozenset({"Organization", "PractitionerRole"})
+_STEPS: Final = 4  # department, place, service, organisation
+# A label on one of these speaks of the whole; a searchset's says no more than the highest of what is in it.
+_LABELLED_WHOLE: Final = frozenset({"document", "message"})
+
+_Found = tuple[SourceKind | None, str]
+_Names = frozenset[object]
+_NOTHING: Final[_Found] = (None, "")
 
 
 class Sources:
     """Finds sources and referenced substances within one document and its context."""
 
-    def __init__(self, facts: Facts, rules: LabelRules, resolver: Resolver) -> None:
-        self.facts, self.rules, self.resolver = facts, rules, resolver
+    def __init__(
+        self,
+        facts: Facts,
+        rules: LabelRules,
+        resolver: Resolver,
+        relations: Relations,
+        views: Iterable[ResourceView] = (),
+        bundle: Bundle | None = None,
+    ) -> None:
+        self.facts, self.rules, self.resolver, self.relations = facts, rules, resolver, relations
+        self._roles: dict[object, list[tuple[ResourceView, ReferenceAt]]] = {}
+        self._provenances: dict[object, list[ResourceView]] = {}
+        for view in views:
+            if view.type == "PractitionerRole":
+                self._enter_role(view)
+            elif view.type == "Provenance":
+                self._enter_provenance(view)
+        self._programs = any(party.part2_program for party in facts.directory.participants.values())
+        labels = bundle.security if bundle is not None and bundle.type in _LABELLED_WHOLE else ()
+        self._bundle_is_part2 = any(_says_part2(labels_of(coding, "")) for coding in labels)
 
+    def _enter_role(self, role: ResourceView) -> None:
+        by_path = {element_path(found.at): found for found in role.references}
+        if "practitioner" in by_path and "organization" in by_path:
+            for name in self._names(role, by_path["practitioner"]):
+                self._roles.setdefault(name, []).append((role, by_path["organization"]))
+
+    def _enter_provenance(self, view: ResourceView) -> None:
+        for found in view.references:
+            if element_path(found.at) == "target":
+                for name in self._names(view, found):
+                    self._provenances.setdefault(name, []).append(view)
+
+    def _names(self, view: ResourceView, found: ReferenceAt) -> _Names:
+        """Give what a reference's target is found by here: the resources themselves, and the text they go by."""
+        resolved = self.resolve(view, found)
+        text = spelled(resolved.target)
+        return frozenset(map(id, resolved.views)) | ({text} if text is not None else frozenset())
+
+    # What a record is labelled in ------------------------------------------------------------------------------------
     def label_context(self, view: ResourceView) -> LabelContext:
         """Give the context in which one resource is labelled."""
-        return LabelContext(tuple(self._sources(view)), tuple(self._substances(view)))
+        if view.type in self.facts.policy.no_patient_types:
+            return LabelContext((), tuple(self._substances(view)))
+        return LabelContext(tuple(self._sources(view)), (*self._substances(view), *self._belongs(view)))
 
     def _sources(self, view: ResourceView) -> Iterator[Source]:
-        discloser, policy = self.facts.exchange.discloser, self.facts.policy
-        if view.type in policy.no_patient_types:
-            return
+        discloser = self.facts.exchange.discloser
         if discloser.part2_program:
             yield Source("", SourceKind.PART2, discloser.id)
         named = False
         for at, holder in ((None, view), *self._encounters(view)):
             for found in source_references(holder):
-                kind, participant = self._kind(holder, found)
+                kind, participant = self.kind(holder, found)
                 if kind is not None:
                     named = True
                     yield Source(found.at if at is None else at, kind, participant)
-        provider = "health_care_provider" in policy.kinds_of(discloser.type)
+        yield from (Source("", SourceKind.PART2, program) for program in self._told(view))
+        provider = "health_care_provider" in self.facts.policy.kinds_of(discloser.type)
         if not named and provider and not discloser.part2_program:
             yield Source("", SourceKind.NOT_PART2, discloser.id)
 
+    def _told(self, view: ResourceView) -> Iterator[str]:
+        """Give the programs that a Provenance of the record or its meta.source names."""
+        name = spelled(self.resolver.identity(view))
+        for provenance in (*self._provenances.get(id(view), ()), *self._provenances.get(name, ())):
+            for found in source_references(provenance):
+                kind, participant = self.kind(provenance, found)
+                if kind is SourceKind.PART2:
+                    yield participant
+        meta = view.tree.get("meta")
+        source = meta.get("source") if isinstance(meta, dict) else None
+        if isinstance(source, str):
+            program = self._party(self.relations.key(source.partition("#")[0]))
+            if program is not None and program.part2_program:
+                yield program.id
+
     def _encounters(self, view: ResourceView) -> Iterator[tuple[str, ResourceView]]:
         for found in encounter_references(view):
-            yield from ((found.at, target) for target in self.resolver.resolve(view, found).views)
+            yield from ((found.at, target) for target in self.resolve(view, found).views)
 
-    def _kind(self, view: ResourceView, found: ReferenceAt) -> tuple[SourceKind | None, str]:
-        """Say what the source behind one reference is; None where it names no organisation (a person, a device)."""
-        resolved = self.resolver.resolve(view, found)
-        registered = self.registered(found, resolved)
-        if registered:
-            program = next((party for party in registered if party.part2_program), None)
-            return (SourceKind.PART2 if program else SourceKind.NOT_PART2), (program or registered[0]).id
-        for target in resolved.views:
-            if target.type == "PractitionerRole":
-                return self._organisation_of(target)
-            if target.type == "Organization":
-                return SourceKind.UNREGISTERED, ""
-        if "Organization" in (type_named(resolved), found.type):
-            return SourceKind.UNKNOWN, ""
-        if isinstance(resolved.target, Logical) and found.identifier is not None and found.type is None:
-            return SourceKind.UNREGISTERED, ""
-        return None, ""
-
-    def _organisation_of(self, role: ResourceView) -> tuple[SourceKind | None, str]:
-        for found in role.references:
-            if found.at == "/organization":
-                return self._kind(role, found)
-        return None, ""
-
-    def registered(self, found: ReferenceAt, resolved: Resolved) -> tuple[Participant, ...]:
-        """Give the participants that a reference names, by reference or by identifier."""
-        directory = self.facts.directory
-        identifiers = [found.identifier] if found.identifier else []
-        for view in resolved.views:
-            identifiers += identifiers_of(view)
-        parties = [by_identifier(directory, identifier) for identifier in identifiers]
-        if isinstance(resolved.target, Local):
-            parties.append(by_reference(directory, resolved.target.text))
-        elif isinstance(resolved.target, Foreign) and found.reference:
-            parties.append(by_reference(directory, found.reference))
-        return tuple(party for party in parties if party is not None)
+    def _belongs(self, view: ResourceView) -> Iterator[Label]:
+        """Give the Part 2 tag of the document or the encounter that a record belongs to."""
+        if self._bundle_is_part2:
+            yield Label(Kind.POLICY, ACT_CODE, PART2, Basis.CONTEXT, "", "label of the document")
+        for at, encounter in self._encounters(view):
+            if _says_part2(received_labels(encounter)[0]):
+                yield Label(Kind.POLICY, ACT_CODE, PART2, Basis.CONTEXT, at, "label of the encounter")
 
     def _substances(self, view: ResourceView) -> Iterator[Label]:
         for found in view.references:
-            for target in self.resolver.resolve(view, found).views:
+            for target in self.resolve(view, found).views:
                 if target.type not in _BY_WHAT_THEY_ARE or target is view:
                     continue
                 for label in assign(target, LabelContext(), self.rules).labels:
                     if label.basis is not Basis.DEFAULT:
                         yield Label(label.kind, label.system, label.code, Basis.CONTEXT, found.at, label.source)
+
+    # What a reference names ------------------------------------------------------------------------------------------
+    def mentions(self, view: ResourceView) -> dict[str, str]:
+        """Give the references of a record that name a Part 2 program, or someone of one, without being its source:
+        pointer → participant id. They tell that the patient has to do with it (labels.md section 10)."""
+        if not self._programs:
+            return {}
+        own = {found.at for found in source_references(view)}
+        found_here = ((found.at, self.kind(view, found)) for found in view.references if found.at not in own)
+        return {at: participant for at, (kind, participant) in found_here if kind is SourceKind.PART2}
+
+    def kind(self, view: ResourceView, found: ReferenceAt, steps: int = _STEPS) -> _Found:
+        """Say what the source behind one reference is, and which participant ("" unknown); None for a reference that
+        names no organisation (a person of whom no role is known, a patient's device)."""
+        registered = self.registered(view, found)
+        if registered:
+            program = next((party for party in registered if party.part2_program), None)
+            return (SourceKind.PART2 if program else SourceKind.NOT_PART2), (program or registered[0]).id
+        resolved = self.resolve(view, found)
+        behind = list(self._behind(resolved, steps)) if steps else []
+        program_behind = next((one for one in behind if one[0] is SourceKind.PART2), None)
+        if program_behind is None and any(target.type == "Organization" for target in resolved.views):
+            return SourceKind.UNREGISTERED, ""
+        if behind:
+            return program_behind or behind[0]
+        return self._role(self._names(view, found), steps) or self._unresolved(found, resolved)
+
+    def _unresolved(self, found: ReferenceAt, resolved: Resolved) -> _Found:
+        if not resolved.views and not _TELLING.isdisjoint((type_named(resolved), found.type)):
+            return SourceKind.UNKNOWN, ""
+        if isinstance(resolved.target, Logical) and found.identifier is not None and found.type is None:
+            return SourceKind.UNREGISTERED, ""
+        return _NOTHING
+
+    def _behind(self, resolved: Resolved, steps: int) -> Iterator[_Found]:
+        for target in resolved.views:
+            paths = _BEHIND.get(target.type, ())
+            for found in target.references:
+                if element_path(found.at) in paths and (said := self.kind(target, found, steps - 1)) != _NOTHING:
+                    yield said
+
+    def _role(self, names: _Names, steps: int) -> _Found | None:
+        """Say what a person works for: a program's, where every known role is at one; in doubt, where some are."""
+        roles = [role for name in names for role in self._roles.get(name, ())] if steps else []
+        kinds = [self.kind(role, organization, steps - 1) for role, organization in roles]
+        programs = [one for one in kinds if one[0] is SourceKind.PART2]
+        if not programs:
+            return None
+        return programs[0] if len(programs) == len(kinds) else (SourceKind.UNKNOWN, "")
+
+    def resolve(self, view: ResourceView, found: ReferenceAt) -> Resolved:
+        """Give what a reference leads to; one that gives an identifier in place of an id, by that."""
+        resolved = self.resolver.resolve(view, found)
+        identifier = None if resolved.views else _identifier(found, resolved.target)
+        if identifier is None:
+            return resolved
+        named = (self.relations.resources[key] for key in sorted(self.relations.identified.get(identifier, ())))
+        kind = type_named(resolved) or found.type
+        return Resolved(resolved.target, tuple(one for one in named if kind in (None, one.type)))
+
+    def registered(self, view: ResourceView, found: ReferenceAt) -> tuple[Participant, ...]:
+        """Give the participants that a reference names, by reference or by identifier."""
+        resolved = self.resolve(view, found)
+        identifiers = [identifier] if (identifier := _identifier(found, resolved.target)) is not None else []
+        identifiers += [found.identifier] if found.identifier is not None else []
+        identifiers += [one for target in resolved.views for one in identifiers_of(target)]
+        ids = [self.relations.participant_identifiers.get(one) for one in identifiers if one.system is not None]
+        parties = [self._party(spelled(resolved.target)), *(self.facts.directory.participants[i] for i in ids if i)]
+        return tuple({party.id: party for party in parties if party is not None}.values())
+
+    def _party(self, key: str | None) -> Participant | None:
+        known = self.relations.participants.get(key) if key is not None else None
+        return self.facts.directory.participants[known] if known is not None else None
+
+
+def _identifier(found: ReferenceAt, target: Target) -> Identifier | None:
+    """Give the business identifier that stands in place of an id: of a logical reference, or of a conditional one."""
+    if isinstance(target, Logical):
+        return found.identifier
+    if not isinstance(target, Conditional):
+        return None
+    values = [value for name, value in parse_qsl(target.query, keep_blank_values=True) if name == "identifier"]
+    system, bar, value = values[0].partition("|") if len(values) == 1 else ("", "", "")
+    return Identifier(system, value) if bar and system and value else None
+
+
+def _says_part2(labels: Iterable[Label]) -> bool:
+    return any(label.kind is Kind.POLICY and label.code == PART2 for label in labels)
 
 
 def type_named(resolved: Resolved) -> str | None:

@@ -18,13 +18,14 @@ from gateway.decision.bench import Tools
 from gateway.decision.facts import Facts
 from gateway.decision.judge import Judgement, in_context, judge
 from gateway.decision.model import Cause, Decision, Direction, Exchange, SubjectFacts, Verdict
+from gateway.decision.subjects import base_text
 from gateway.errors import QuestionError
-from gateway.facts.people import by_identifier, people, subject_facts
+from gateway.facts.people import by_identifier, names_by_urn, own_bases, people, subject_facts
 from gateway.facts.question import Question, exchange_of, read_question
 from gateway.fhir.bundle import Document, read_document
 from gateway.fhir.patients import patients_named
-from gateway.fhir.references import Local, Urn, parse
-from gateway.fhir.resolver import Resolver, bases_stated
+from gateway.fhir.references import Base, Local, Urn, parse
+from gateway.fhir.resolver import Resolver
 from gateway.fhir.strict import MalformedJson
 from gateway.fhir.terminology import purpose_is_a, purpose_of
 from gateway.policy.model import Policy
@@ -50,10 +51,14 @@ def answer(raw: bytes, shelf: Shelf) -> dict[str, Any]:
     exchange, directory = exchange_of(question, policy)
     document = document_of(bytes(question.resource), "resource")
     context = tuple(view for one in question.context for view in document_of(bytes(one), "context").views)
-    consents = tuple(_consent(bytes(one)) for one in question.consents)
-    own = bases_stated(document)
+    own, several = own_bases(document)
+    consents = tuple(_consent(bytes(one), own) for one in question.consents)
     whole = in_context(document, context)
-    subjects = _subjects(question, whole, consents, Resolver(whole, own), tools)
+    resolver = Resolver(whole, own)
+    consents = tuple(_renamed(consent, names_by_urn(document, resolver)) for consent in consents)
+    subjects = _subjects(question, whole, consents, resolver, tools)
+    if several:  # whose ids are "ours" cannot be told, so nobody's consent can be found
+        subjects = {key: facts for key, facts in subjects.items() if key.source == ""}
     facts = Facts(
         exchange=exchange,
         policy=policy,
@@ -78,15 +83,22 @@ def document_of(raw: bytes, where: str) -> Document:
     return document
 
 
-def _consent(raw: bytes) -> Consent | Unreadable:
+def _consent(raw: bytes, own: frozenset[Base]) -> Consent | Unreadable:
+    bases = frozenset(map(base_text, own))
     try:
         wrapper = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         if set(wrapper) == {"fhirVersion", "resource"}:
             version = msgspec.json.decode(wrapper["fhirVersion"], type=str)
-            return read_consent(bytes(wrapper["resource"]), source="", fhir_version=".".join(version.split(".")[:2]))
-    except msgspec.DecodeError:
+            return read_consent(bytes(wrapper["resource"]), source="", fhir_version=version, own_bases=bases)
+    except (msgspec.DecodeError, RecursionError):
         raise QuestionError("`consents`: an element is not a resource") from None
-    return read_consent(raw, source="")
+    return read_consent(raw, source="", own_bases=bases)
+
+
+def _renamed(consent: Consent | Unreadable, names: Mapping[str, PatientKey]) -> Consent | Unreadable:
+    """Give a consent whose patient is named by a urn under the key that the patient has here."""
+    key = names.get(consent.patient.id.lower(), consent.patient)
+    return msgspec.structs.replace(consent, patient=key) if key != consent.patient else consent
 
 
 def _subjects(
@@ -96,7 +108,8 @@ def _subjects(
     named = (patients_named(v, resolver, tools.elements, identifiers=by_identifier(known)) for v in whole.views)
     keys = dict.fromkeys([*known, *(key for one in named for key in one.keys)])
     stated = {_stated_key(text): facts for text, facts in question.facts.subjects.items()}
-    return {key: subject_facts(key, known.get(key), consents, stated.get(key, {})) for key in keys}
+    everyone = frozenset(keys)
+    return {key: subject_facts(key, known.get(key, ()), consents, stated.get(key, {}), everyone) for key in keys}
 
 
 def _stated_key(text: str) -> PatientKey:

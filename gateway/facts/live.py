@@ -15,19 +15,15 @@ from gateway.decision.bench import Tools
 from gateway.decision.facts import Facts
 from gateway.decision.judge import in_context
 from gateway.decision.model import Direction, Exchange, SubjectFacts
-from gateway.decision.sources import identifiers_of
 from gateway.directory.model import Directory
 from gateway.errors import Unavailable
-from gateway.facts.people import by_identifier, people, subject_facts
+from gateway.facts.people import Known, by_identifier, identifiers_in, people, subject_facts
 from gateway.fhir.bundle import Document
 from gateway.fhir.patients import patients_named
 from gateway.fhir.references import Base, is_id
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.view import ResourceView
 from gateway.policy.model import Policy
-
-Known = Mapping[PatientKey, ResourceView | None]
-"""Everyone named, with the Patient resource where there is one."""
 
 
 def everyone(
@@ -42,20 +38,20 @@ def everyone(
         patients_named(view, resolver, tools.elements, source=source, identifiers=identifiers) for view in whole.views
     )
     keys = dict.fromkeys([*known, *(key for one in named for key in one.keys)])
-    return {key: known.get(key) for key in keys}
+    return {key: known.get(key, ()) for key in keys}
 
 
 def unseen(known: Known, source: str) -> frozenset[str]:
     """Give the ids of patients of this server whose Patient resource is not at hand."""
-    return frozenset(key.id for key, view in known.items() if view is None and key.source == source and is_id(key.id))
+    return frozenset(key.id for key, views in known.items() if not views and key.source == source and is_id(key.id))
 
 
 def subjects_of(known: Known, source: str, direction: Direction) -> Mapping[PatientKey, Subject]:
     """Give whom to ask consents of, by rule 2."""
     missing = unseen(known, source) if direction is Direction.READ else frozenset()
     return {
-        key: Subject(key, frozenset(identifiers_of(view)) if view is not None else frozenset())
-        for key, view in known.items()
+        key: Subject(key, identifiers_in(views))
+        for key, views in known.items()
         if not (key.source == source and key.id in missing)
     }
 
@@ -79,7 +75,7 @@ def facts_of(  # noqa: PLR0913  what a decision is made from, each by name
         found = snapshot.get(subject)
         if not isinstance(found, Found):
             raise Unavailable("the consents that this needs cannot be read")
-        told[key] = subject_facts(key, known[key], found.consents, {})
+        told[key] = subject_facts(key, known[key], found.consents, {}, frozenset(known))
         revisions[subject] = found.revision
     return Facts(
         exchange=exchange,

@@ -183,6 +183,8 @@ class _Search:
             self.about(resolved, where)
         elif resolved.views:
             self.found(resolved, where)
+            if isinstance(resolved.target, Local) and resolved.target.type == "Patient":  # also where the entry's own
+                self.keys.add(PatientKey(self.source, resolved.target.id))  # id is another than its fullUrl says
         else:
             self.literal(resolved.target, where)
         if _says_patient(element.type) and not _leads_to_patient(resolved):

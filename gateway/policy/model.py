@@ -118,11 +118,13 @@ class PartRule(msgspec.Struct, frozen=True):
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """What may be cut out of a record instead of withholding it whole, and for whom nothing is cut."""
+    """What may be cut out of a record instead of withholding it whole, and for whom nothing is cut. `extensions`: the
+    beginnings of the URLs of extensions that stay; None where all do."""
 
     whole_for: frozenset[str]
     narrative_cut: bool
     types: Mapping[str, PartRule]
+    extensions: tuple[str, ...] | None = None
 
 
 class Unlabelled(msgspec.Struct, frozen=True):

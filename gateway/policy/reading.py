@@ -193,7 +193,8 @@ def _parts(node: Node, draft: _Draft) -> Parts:
         for key, rule in node.at("types").entries()
     }
     whole = frozenset(item.one_of(draft.types | set(draft.kinds)) for item in node.at("whole_for").items())
-    return Parts(whole, node.at("narrative").one_of({"cut", "keep"}) == "cut", types)
+    extensions = tuple(node.at("extensions").texts()) if node.at("extensions").present else None
+    return Parts(whole, node.at("narrative").one_of({"cut", "keep"}) == "cut", types, extensions)
 
 
 def _unlabelled(node: Node) -> Unlabelled:

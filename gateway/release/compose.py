@@ -8,18 +8,21 @@ Rules of this file
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from consent_store.model import CONFIDENTIALITY
+from gateway.decision.envelope import REQUESTS, envelope_edits
 from gateway.decision.judge import Judgement
 from gateway.decision.model import Decision, Edit, Op, Verdict
+from gateway.decision.outbound import container_labels
 from gateway.decision.parts import prefixed
-from gateway.fhir.bundle import Document
+from gateway.fhir.bundle import Bundle, Document, Entry
 from gateway.fhir.view import ResourceView
 from gateway.release.edits import apply
 from gateway.release.released import Manifest, Released
+
+_FIRST: Final = "/entry/0/resource"
 
 
 class ReleasedEntry(msgspec.Struct, frozen=True):
@@ -100,17 +103,19 @@ def held_back(judgement: Judgement) -> tuple[Decision, ...]:
 
 
 def refused_whole(document: Document, judgement: Judgement) -> bool:
-    """Say whether the document may only go whole and may not: a transaction with anything held back, a signed or
-    message Bundle that would lose something, anything of which nothing about a patient is left."""
+    """Say whether the document may only go whole and may not: a transaction or message with anything held back, a
+    signed or attested Bundle that would lose something, a document without its Composition, anything of which nothing
+    about a patient is left."""
     bundle = document.bundle
     if judgement.effect == "deny":
         return True
     if bundle is None:
         return False
-    signed = bundle.signed
-    if bundle.type == "document" and any(d.at == "/entry/0/resource" for d in held_back(judgement)):
-        signed = True
-    return (bundle.type in ("transaction", "message") or signed) and bool(held_back(judgement))
+    held = held_back(judgement)
+    if bundle.type == "document" and any(d.at == _FIRST and d.verdict is Verdict.WITHHELD for d in held):
+        return True
+    attested = bundle.type == "document" and any(v.at == _FIRST and "attester" in v.tree for v in document.views)
+    return (bundle.type in ("transaction", "message") or bundle.signed or attested) and bool(held)
 
 
 def released_document(raw: bytes, document: Document, judgement: Judgement) -> bytes | None:
@@ -120,37 +125,45 @@ def released_document(raw: bytes, document: Document, judgement: Judgement) -> b
     """
     if refused_whole(document, judgement):
         return None
-    if document.bundle is None:
+    bundle = document.bundle
+    if bundle is None:
         return released_text(document.views[0], judgement)
     edits: list[Edit] = []
     left = 0
-    for index, entry in enumerate(document.bundle.entries):
-        view = entry.view
-        if view is None:
-            continue
-        if entry.unread or judgement.decision(view.at).verdict is Verdict.WITHHELD:
-            edits.append(Edit(Op.CUT, f"/entry/{index}"))
+    for entry in bundle.entries:
+        if not _goes(entry, bundle.type, judgement):
+            edits.append(Edit(Op.CUT, entry.at))
             continue
         left += entry.mode in ("match", None)
-        edits += prefixed(judgement.edits[view.at], view.at, 0)
-    return apply(raw, [*edits, *_bundle_edits(document, judgement, left)])
+        for view in (entry.view, entry.outcome):
+            if view is not None and judgement.decision(view.at).verdict is Verdict.WITHHELD:
+                edits.append(Edit(Op.CUT, view.at))
+            elif view is not None:
+                edits += prefixed(judgement.edits[view.at], view.at, 0)
+    edits += _bundle_edits(bundle, judgement, left)
+    return apply(raw, [*edits, Edit(Op.CUT, "/signature")] if bundle.signed and edits else edits)
 
 
-def _bundle_edits(document: Document, judgement: Judgement, left: int) -> list[Edit]:
-    """Give the edits of the Bundle's own elements: its total, links and container label."""
-    bundle = document.bundle
-    if bundle is None:
-        return []
-    edits = []
+def _goes(entry: Entry, bundle_type: str, judgement: Judgement) -> bool:
+    """Say whether anything of an entry is released. One without a resource is a sender's request, or tells of a
+    resource that nobody decided on (L031, L047)."""
+    if entry.unread:
+        return False
+    if entry.view is None:
+        return bundle_type in REQUESTS
+    return judgement.decision(entry.view.at).verdict is not Verdict.WITHHELD
+
+
+def _bundle_edits(bundle: Bundle, judgement: Judgement, left: int) -> list[Edit]:
+    """Give the edits of the Bundle's own elements: its total, links, container label and what it says besides."""
+    edits = list(envelope_edits(msgspec.json.decode(bundle.raw), inner=False)) if judgement.trimmed else []
     if bundle.total is not None:
         paged = any(relation == "next" for relation, _ in bundle.links)
         edits.append(Edit(Op.CUT, "/total") if paged else Edit(Op.REPLACE, "/total", str(left).encode()))
     if bundle.security:
-        highest = [c for d in judgement.decisions if d.verdict is not Verdict.WITHHELD for c in d.labels_out]
-        levels = [c.code for c in highest if c.system == CONFIDENTIALITY and c.code]
-        top = max(levels, key="ULMNRV".index, default="N")
-        label = msgspec.json.encode([{"system": CONFIDENTIALITY, "code": top}])
-        edits.append(Edit(Op.REPLACE, "/meta/security", label))
+        labels = (code for d in judgement.decisions if d.verdict is not Verdict.WITHHELD for code in d.labels_out)
+        out = [{"system": code.system, "code": code.code} for code in container_labels(labels)]
+        edits.append(Edit(Op.REPLACE, "/meta/security", msgspec.json.encode(out)))
     return edits
 
 

@@ -1,0 +1,148 @@
+"""What becomes of each reference and address in a released resource: it stays, or goes with what it leads to.
+
+Rules of this file (leaks.md L032, L052; trade-offs "references to withheld resources")
+1. A reference to what is withheld goes. So does one whose target could be withheld and is not known.
+2. Types that policy never withholds keep their references; so does the subject, whom the recipient asked about.
+3. An address (uri, url, canonical) of a record is a reference. A Binary is as releasable as its owners.
+4. A name of a Part 2 program that is not this record's source goes, unless the record could go with the program's tag.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from gateway.decision.bench import Bench
+from gateway.decision.model import Cause, Verdict
+from gateway.decision.opinion import Opinion
+from gateway.decision.sources import type_named
+from gateway.fhir.origins import encounter_references, source_references
+from gateway.fhir.patients import NO_PATIENT_TYPES
+from gateway.fhir.references import Local, Logical
+from gateway.fhir.resolver import Resolved
+from gateway.fhir.view import ReferenceAt, ResourceView, TextAt
+
+CONTEXT: Final = "/context/"
+# What tells where a record comes from.
+_TELLING: Final = frozenset({"Encounter", "EpisodeOfCare", "Organization", "PractitionerRole"})
+_PLACES_OF_WORK: Final = frozenset({"Organization", "PractitionerRole"})
+# What a logical reference may name without telling of a record: people, places, and the plan that pays.
+_NAMES_NO_RECORD: Final = frozenset(
+    {"CareTeam", "Coverage", "Device", "Group", "Location", "Organization", "Patient", "Practitioner"}
+    | {"PractitionerRole", "RelatedPerson"}
+)
+
+
+class Kind(Enum):
+    """What becomes of one reference."""
+
+    KEEP = "keep"
+    CUT = "cut"  # what it leads to is withheld
+    UNKNOWN = "unknown"  # its target could be withheld and is not known
+    UNNAMED = "unnamed"  # it stays, its display and identifier go
+
+
+class Fate(msgspec.Struct, frozen=True):
+    """What becomes of one reference, and the deny behind it where there is one."""
+
+    kind: Kind
+    cause: Cause | None = None
+
+
+POINTS_AT_WITHHELD: Final = Cause(
+    layer="residue",
+    effect="deny",
+    rule="points-at-withheld",
+    deny_class="discretionary",
+    cite="leaks.md L032",
+    say="The element points at a record that is withheld.",
+    reason="law_other",
+)
+_KEEP: Final = Fate(Kind.KEEP)
+_UNKNOWN: Final = Fate(Kind.UNKNOWN)
+_CUT: Final = Fate(Kind.CUT, POINTS_AT_WITHHELD)
+_UNNAMED: Final = Fate(Kind.UNNAMED)
+
+
+class Fates:
+    """Answers for one document; `opinion_of` gives what is thought of a resource now."""
+
+    def __init__(self, bench: Bench, opinion_of: Callable[[ResourceView], Opinion]) -> None:
+        self.bench, self.opinion_of = bench, opinion_of
+        self.policy = bench.facts.policy
+        self._unknown_is_sensitive = self.policy.on("unknown_source_is_sensitive")
+        self._no_patient = self.policy.no_patient_types | NO_PATIENT_TYPES
+
+    def of_reference(self, view: ResourceView, found: ReferenceAt) -> Fate:
+        """Say what becomes of one reference of a released resource."""
+        if (cause := self.opinion_of(view).hidden.get(found.at)) is not None:
+            return Fate(Kind.CUT, cause)
+        resolved = self.bench.sources.resolve(view, found)
+        if resolved.views:
+            return self._of_seen(resolved)
+        if self.bench.sources.registered(view, found):
+            return _KEEP
+        if isinstance(resolved.target, Local):
+            return self._of_unseen(resolved.target.type)
+        if isinstance(resolved.target, Logical):
+            return self._of_logical(view, found)
+        return _KEEP if type_named(resolved) in self.policy.no_patient_types and not self._place(resolved) else _UNKNOWN
+
+    def of_address(self, view: ResourceView, link: TextAt) -> Fate:
+        """Say what becomes of one address in a released resource; a Binary that is not here is its owner's content."""
+        resolved = self.bench.resolver.resolve_text(view, link.text)
+        if any(not self.opinion_of(target).released for target in resolved.views):
+            return _CUT
+        if resolved.views or not isinstance(resolved.target, Local):
+            return _KEEP
+        kind = resolved.target.type
+        known = kind in self._no_patient | {"Binary", "Patient"} or not self.bench.tools.elements.is_resource(kind)
+        return _KEEP if known else _UNKNOWN
+
+    def companion_lost(self, view: ResourceView) -> bool:
+        """Say whether a resource stands or falls with another that is not wholly disclosed: a Binary with its owners,
+        the answer to a claim (its sums and lines are the claim's) with the claim."""
+        if view.type == "ClaimResponse":
+            claims = (self.bench.sources.resolve(view, f) for f in view.references if f.at == "/request")
+            return any(self.opinion_of(one).verdict is not Verdict.DISCLOSED for found in claims for one in found.views)
+        if view.type == "Binary":
+            return any(not self.opinion_of(owner).released for owner in self.bench.owners_of(view))
+        return False
+
+    def _of_seen(self, resolved: Resolved) -> Fate:
+        if not all(self.opinion_of(target).released for target in resolved.views):
+            return _UNNAMED if type_named(resolved) == "Patient" else _CUT
+        return _KEEP if all(self._traceable(target) for target in resolved.views) else _UNKNOWN
+
+    def _traceable(self, view: ResourceView) -> bool:
+        """Say whether it is known where a record of the context comes from. One that could be a Part 2 program's, for
+        all that was gathered, is not known to be releasable."""
+        if not view.at.startswith(CONTEXT) or not self._unknown_is_sensitive:
+            return True
+        sources = ((f, self.bench.sources.resolve(view, f)) for f in _telling(view))
+        return all(
+            resolved.views or type_named(resolved) not in _TELLING or self.bench.sources.registered(view, found)
+            for found, resolved in sources
+        )
+
+    def _of_unseen(self, resource_type: str) -> Fate:
+        if resource_type == "Patient":
+            return _KEEP
+        if resource_type in _PLACES_OF_WORK and self._unknown_is_sensitive:
+            return _UNKNOWN
+        return _KEEP if resource_type in self.policy.no_patient_types else _UNKNOWN
+
+    def _of_logical(self, view: ResourceView, found: ReferenceAt) -> Fate:
+        never = _NAMES_NO_RECORD | self.policy.no_patient_types
+        targets = self.bench.tools.elements.reference_targets(view.type, found.at)
+        if found.type is not None:
+            targets = frozenset({found.type}) if targets is None or found.type in targets else frozenset()
+        return _KEEP if targets is not None and targets & never else _UNKNOWN
+
+    def _place(self, resolved: Resolved) -> bool:
+        return type_named(resolved) in _PLACES_OF_WORK and self._unknown_is_sensitive
+
+
+def _telling(view: ResourceView) -> Iterable[ReferenceAt]:
+    return (*source_references(view), *encounter_references(view))
