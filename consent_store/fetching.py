@@ -14,9 +14,9 @@ from yarl import URL
 
 from consent_store.searchset import Answer
 
-# HAPI FHIR gives the result of an equal search of the last minute again unless told `no-cache`; with `no-store` it
-# gives no further pages (hapifhir.io, "Performance": search result caching). Unknown parameters are errors, never
-# left out in silence (FHIR R4 search.html 3.1.1.2).
+# HAPI FHIR may give the result of an equal search of the last minute again unless told `no-cache` (hapifhir.io,
+# "Performance"); told `no-store` it gives one page, calls that the total and links no other (observed, 8.x). What a
+# server does not understand is to be an error, never left out in silence (FHIR R4 search.html 3.1.1.2).
 _HEADERS: Final = {
     "Accept": "application/fhir+json",
     "Accept-Encoding": "identity",
