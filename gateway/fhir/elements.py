@@ -6,6 +6,7 @@ Rules of this file
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -58,6 +59,7 @@ class _File(msgspec.Struct, frozen=True):
     parameters: dict[str, dict[str, Parameter]]
 
 
+_SHORT: Final = 128
 _FILE: Final = msgspec.json.Decoder(_File)
 
 
@@ -70,6 +72,8 @@ class Elements:
         self._parameters = facts.parameters
         self.resources = facts.resources
         self._named = {name: _by_json_name(kind.elements) for name, kind in facts.types.items()}
+        # Where references stand, never what they say: the same few hundred places again and again.
+        self._kept = lru_cache(maxsize=4096)(self._targets)
 
     @classmethod
     def from_json(cls, raw: bytes) -> "Elements":
@@ -100,6 +104,10 @@ class Elements:
 
     def reference_targets(self, kind: str, pointer: str) -> frozenset[str] | None:
         """Give the resource types that the Reference at `pointer` may point at, None for any or unknown."""
+        kept = len(pointer) < _SHORT and kind in self.resources
+        return self._kept(kind, pointer) if kept else self._targets(kind, pointer)
+
+    def _targets(self, kind: str, pointer: str) -> frozenset[str] | None:
         found = self.at(kind, pointer)
         return frozenset(found.targets) if found is not None and found.targets else None
 

@@ -22,6 +22,7 @@ from gateway.fhir import strict
 from gateway.fhir.bundle import Bundle, Document, Entry
 from gateway.fhir.interaction import Interaction
 from gateway.fhir.query import build_query
+from gateway.fhir.references import Base
 from gateway.fhir.search import SearchPlan, admit, meets
 from gateway.fhir.view import ResourceView
 from gateway.proxy.asked import Asked, ChangedMeanwhile, Prepared, united
@@ -160,16 +161,26 @@ def _take(walk: _Walk, arrival: _Arrival, judgement: Judgement, asked: Asked, pa
         if len(walk.matches) > page.plan.count:
             continue
         decision = judgement.decision(entry.view.at)
-        text = released_text(entry.view, judgement)
-        if text is not None and page.plan.conditions and not meets(page.plan, strict.decode(text), asked.door.own):
-            walk.unmet, text = True, None
-        if text is None:
+        released = decision.verdict is not Verdict.WITHHELD
+        if released and not _still_meets(page.plan, entry.view, judgement, asked.door.own):
+            walk.unmet, released = True, False
+        if not released:
             walk.withheld.append(msgspec.structs.replace(decision, verdict=Verdict.WITHHELD, edits=()))
             continue
         walk.matches.append((entry, arrival.places[entry.at]))
         walk.size += len(entry.view.raw)
     if walk.size > asked.services.limits.body_bytes:
         raise UpstreamFault
+
+
+def _still_meets(plan: SearchPlan, view: ResourceView, judgement: Judgement, own: frozenset[Base]) -> bool:
+    """Say whether a released match names in its released form what the search named. It is composed for that only
+    where an edit is of an element that the search named."""
+    named = {path.partition(".")[0] for condition in plan.conditions for path in condition.paths}
+    if any(edit.path.split("/")[1] in named for edit in judgement.edits[view.at]):
+        text = released_text(view, judgement)
+        return text is not None and meets(plan, strict.decode(text), own)
+    return meets(plan, view.tree, own)
 
 
 def _composed(asked: Asked, page: Page, document: Document, judgement: Judgement, walk: _Walk) -> Prepared:
