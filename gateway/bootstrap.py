@@ -101,6 +101,11 @@ def read_shelf(folders: Iterable[Path] = (), switches: Mapping[str, Mapping[str,
     return Shelf(policies, {name: make(policy) for name, policy in policies.items()})
 
 
+def read_directory(path: Path, policy: Policy) -> Directory:
+    """Read a directory file on its own, with the participant types of a profile. Raises ProfileError."""
+    return parse_directory(_text(path), path.name, policy.types)
+
+
 def read_case_files(folders: Iterable[Path] = ()) -> list[tuple[str, str]]:
     """Read the case files beside the profiles: (name for messages, text)."""
     roots = (files("profiles"), *folders)

@@ -8,6 +8,7 @@ Rules of this file
 
 import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -23,7 +24,10 @@ from gateway.demo.run import run
 from gateway.errors import GatewayError, ProfileError, QuestionError
 from gateway.facts.answer import Shelf, answer
 from gateway.facts.cases import failures, read_cases
+from gateway.facts.labelling import Labeller
+from gateway.fhir.strict import MalformedJson
 from gateway.identity.dev_issuer import development_token, new_key
+from gateway.label_command import LINES, Run, compared_with, progress, records_in, summary
 from gateway.ledger.model import Ledger
 from gateway.ledger.telling import tell
 from gateway.policy.model import PartyMatch, Policy, Rule
@@ -99,6 +103,66 @@ def _id_of(line: bytes) -> object:
 def _print(found: dict[str, Any]) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
     sys.stdout.buffer.flush()
+
+
+@app.command()
+def label(
+    file: Annotated[
+        str, typer.Argument(help="A resource, a Bundle, or NDJSON (by its name, or --ndjson); - for stdin.")
+    ],
+    profile: Annotated[str, typer.Option(help="Whose switches and defaults count.")] = "us-part2",
+    ndjson: Annotated[bool, typer.Option("--ndjson", help="One resource a line, whatever the file's name.")] = False,  # noqa: FBT002
+    directory: Annotated[
+        Path | None, typer.Option(help="The directory: which organisations are Part 2 programs.")
+    ] = None,
+    context: Annotated[
+        list[Path] | None,
+        typer.Option(help="Records that the file refers to (encounters, organisations); held in memory."),
+    ] = None,
+    compare: Annotated[Path | None, typer.Option(help="The same records labelled by hand.")] = None,
+    profiles: Profiles = None,
+) -> None:
+    """Write the labels of records into them, as the gateway would decide by (docs/labels.md)."""
+    policy, tools = _policy(profile, profiles), _shelf(profiles).tools[profile]
+    try:
+        known = bootstrap.read_directory(directory, policy) if directory else None
+        beside = [view for path in context or () for view in records_in(path)]
+        run_of = Run(Labeller(policy, tools, known, beside), compared_with(compare), _err)
+        began, size = time.perf_counter(), _label(file, run_of, lines=ndjson or Path(file).suffix in LINES)
+    except ProfileError as wrong:
+        _stop(wrong.message, 3)
+    except QuestionError as wrong:
+        _stop(wrong.message, 2)
+    summary(run_of, _err, size, began)
+    if run_of.unread:
+        raise typer.Exit(2)
+
+
+def _label(file: str, run_of: Run, *, lines: bool) -> int:
+    """Label a file to stdout; give its size. Raises QuestionError for a single document that cannot be labelled."""
+    size = 0
+
+    def advance(more: int) -> None:
+        nonlocal size
+        size += more
+        bar.advance(task, more)
+
+    try:
+        source = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115  closed below
+        with progress(_err) as bar, source:
+            task = bar.add_task("", total=None if file == "-" else Path(file).stat().st_size)
+            if lines:
+                run_of.lines(source, sys.stdout.buffer, advance)
+            else:
+                raw = source.read()
+                sys.stdout.buffer.write(run_of.label(raw) + b"\n")
+                advance(len(raw))
+    except OSError:
+        raise QuestionError(f"`{file}` cannot be read") from None
+    except (MalformedJson, ValueError) as wrong:
+        raise QuestionError(f"`{file}`: {wrong}") from None
+    sys.stdout.buffer.flush()
+    return size
 
 
 @app.command()

@@ -6,10 +6,10 @@ Rules of this file
 2. The directory says what a source is; an organisation nobody registered is unknown, one that cannot be resolved is
    unresolved, and that is sensitive where the profile says so.
 3. A place, service, role, department or person of a program is the program (labels.md section 10).
-4. A record means what the drug or substance it points at means: labels of referenced Medications count as its own.
+4. What a record carries of the visit, event or document it belongs to, and of the drug it names: labels.propagation.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -26,11 +26,11 @@ from gateway.fhir.resolver import Resolved, Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
 from gateway.labels.assign import PART2, assign
 from gateway.labels.context import LabelContext, Source, SourceKind
-from gateway.labels.model import Basis, Kind, Label
-from gateway.labels.received import labels_of, received_labels
+from gateway.labels.model import Basis, Kind, Label, Labels
+from gateway.labels.propagation import Propagation, document_entries
+from gateway.labels.received import labels_of
 from gateway.labels.rules import LabelRules
 
-_BY_WHAT_THEY_ARE: Final = frozenset({"Medication", "Substance"})
 # What tells whose a place, service, role, device or department is.
 _BEHIND: Final = {
     "CareTeam": ("managingOrganization",),
@@ -60,7 +60,7 @@ class Sources:
         rules: LabelRules,
         resolver: Resolver,
         relations: Relations,
-        views: Iterable[ResourceView] = (),
+        views: Sequence[ResourceView] = (),
         bundle: Bundle | None = None,
     ) -> None:
         self.facts, self.rules, self.resolver, self.relations = facts, rules, resolver, relations
@@ -74,6 +74,13 @@ class Sources:
         self._programs = any(party.part2_program for party in facts.directory.participants.values())
         labels = bundle.security if bundle is not None and bundle.type in _LABELLED_WHOLE else ()
         self._bundle_is_part2 = any(_says_part2(labels_of(coding, "")) for coding in labels)
+        self._propagation = Propagation(
+            resolver,
+            self._own_labels,
+            document_entries(bundle, views),
+            lambda view, found: self.resolve(view, found).views,
+        )
+        self._propagation.enter_attachments(views)
 
     def _enter_role(self, role: ResourceView) -> None:
         by_path = {element_path(found.at): found for found in role.references}
@@ -96,9 +103,13 @@ class Sources:
     # What a record is labelled in ------------------------------------------------------------------------------------
     def label_context(self, view: ResourceView) -> LabelContext:
         """Give the context in which one resource is labelled."""
-        if view.type in self.facts.policy.no_patient_types:
-            return LabelContext((), tuple(self._substances(view)))
-        return LabelContext(tuple(self._sources(view)), (*self._substances(view), *self._belongs(view)))
+        sources = () if view.type in self.facts.policy.no_patient_types else tuple(self._sources(view))
+        return LabelContext(sources, (*self._of_the_document(view), *self._propagation.labels(view)))
+
+    def _own_labels(self, view: ResourceView) -> Labels:
+        """Give the labels of a record before propagation."""
+        sources = () if view.type in self.facts.policy.no_patient_types else tuple(self._sources(view))
+        return assign(view, LabelContext(sources), self.rules)
 
     def _sources(self, view: ResourceView) -> Iterator[Source]:
         discloser = self.facts.exchange.discloser
@@ -135,22 +146,10 @@ class Sources:
         for found in encounter_references(view):
             yield from ((found.at, target) for target in self.resolve(view, found).views)
 
-    def _belongs(self, view: ResourceView) -> Iterator[Label]:
-        """Give the Part 2 tag of the document or the encounter that a record belongs to."""
-        if self._bundle_is_part2:
+    def _of_the_document(self, view: ResourceView) -> Iterator[Label]:
+        """Give the Part 2 tag of the document that a record stands in."""
+        if self._bundle_is_part2 and view.type not in self.facts.policy.no_patient_types:
             yield Label(Kind.POLICY, ACT_CODE, PART2, Basis.CONTEXT, "", "label of the document")
-        for at, encounter in self._encounters(view):
-            if _says_part2(received_labels(encounter)[0]):
-                yield Label(Kind.POLICY, ACT_CODE, PART2, Basis.CONTEXT, at, "label of the encounter")
-
-    def _substances(self, view: ResourceView) -> Iterator[Label]:
-        for found in view.references:
-            for target in self.resolve(view, found).views:
-                if target.type not in _BY_WHAT_THEY_ARE or target is view:
-                    continue
-                for label in assign(target, LabelContext(), self.rules).labels:
-                    if label.basis is not Basis.DEFAULT:
-                        yield Label(label.kind, label.system, label.code, Basis.CONTEXT, found.at, label.source)
 
     # What a reference names ------------------------------------------------------------------------------------------
     def mentions(self, view: ResourceView) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 Rules of this file
 1. First round: everything the document refers to on this server that it does not hold. Then only what says where a
-   gathered record comes from (organisations, its encounter and that one's organisations), its patients and drugs.
+   gathered record comes from (organisations, its encounter and that one's organisations), what it carries labels of
+   (labels.propagation), its patients and drugs.
 2. Nothing is fetched here; a reference of another form than `Type/id` on this server is never fetched (L073).
 """
 
@@ -10,10 +11,11 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from gateway.fhir.origins import encounter_references, source_references
+from gateway.fhir.origins import source_references
 from gateway.fhir.references import Local
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
+from gateway.labels.propagation import carrying
 
 # Consents are policy input, read from the consent store; what people wrote about others' reading is never context.
 _NEVER_CONTEXT = frozenset({"Consent", "AuditEvent", "Provenance", "Binary"})
@@ -40,7 +42,7 @@ def second_round(context: Iterable[ResourceView], resolver: Resolver) -> Needs:
 
 def _telling(view: ResourceView) -> Iterable[ReferenceAt]:
     yield from source_references(view)
-    yield from encounter_references(view)
+    yield from carrying(view)
     yield from (found for found in view.references if (found.reference or "").startswith(("Patient/", "Medication/")))
 
 

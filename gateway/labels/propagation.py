@@ -11,6 +11,7 @@ Rules of this file (labels.md sections 2 and 6; docs/labels.md says why)
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from gateway.fhir.bundle import Bundle
 from gateway.fhir.origins import encounter_references
 from gateway.fhir.pointer import element_path, index, segments
 from gateway.fhir.resolver import Resolver
@@ -172,14 +173,11 @@ class Propagation:
             yield Label(one.kind, one.system, one.code, Basis.CONTEXT, at, f"{whose}: {one.source or one.basis}")
 
 
-def document_entries(views: Iterable[ResourceView], bundle_type: str | None) -> Iterator[tuple[ResourceView, ...]]:
-    """Give the entries of every document Bundle among `views`, at any depth; `bundle_type` is that of the outermost."""
-    listed = tuple(views)
-    if bundle_type == "document":
-        yield listed
-    for view in listed:
-        if view.inner:
-            yield from document_entries(view.inner, view.tree.get("type") if view.type == "Bundle" else None)
+def document_entries(bundle: Bundle | None, views: Iterable[ResourceView]) -> Iterator[tuple[ResourceView, ...]]:
+    """Give the entries of every document Bundle: the outermost, and those nested among `views`."""
+    if bundle is not None and bundle.type == "document":
+        yield tuple(entry.view for entry in bundle.entries if entry.view is not None)
+    yield from (view.inner for view in views if view.type == "Bundle" and view.tree.get("type") == "document")
 
 
 def _is_carried(label: Label) -> bool:

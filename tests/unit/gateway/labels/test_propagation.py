@@ -42,11 +42,10 @@ def carried(rules):
         text = json.dumps({"resourceType": "Bundle", "type": kind, "entry": entries}).encode()
         document = read_document(text)
         views = [inner for one in document.views for inner in every_view(one)]
-        bundle_type = document.bundle.type if document.bundle else None
         found = Propagation(
             Resolver(document),
             lambda one: assign(one, LabelContext(), rules),
-            document_entries(document.views, bundle_type),
+            document_entries(document.bundle, views),
         )
         found.enter_attachments(views)
         return {f"{one.type}/{one.id}": {(label.code, label.at) for label in found.labels(one)} for one in views}
