@@ -17,7 +17,7 @@ from gateway.decision.combine import Ruling, rule_on
 from gateway.decision.conditions import Case
 from gateway.decision.consents import ConsentAnswer, ConsentProgram, Relations, Target, compile_consents, specialise
 from gateway.decision.facts import Facts
-from gateway.decision.model import Answer, Cause, SubjectFacts, Verdict
+from gateway.decision.model import Answer, Cause, Direction, SubjectFacts, Verdict
 from gateway.decision.opinion import Opinion
 from gateway.decision.parts import mask, part_rule, uniform_edits
 from gateway.decision.refusals import SERVERS_WORDS, refused
@@ -78,6 +78,9 @@ class Bench:
         self.linked = linked(views, known, resolver, facts.source)
         self.rules = in_force(facts.policy, facts.directory, facts.exchange)
         self.recipient = facts.exchange.recipient.type
+        # In what is sent to be carried out by the receiver's server, `Type/id` is one of the receiver's own records.
+        carried_out = bundle is not None and bundle.type in ("transaction", "batch")
+        self.names_receivers_records = carried_out and facts.exchange.direction is Direction.PUSH
         self.whole = bool(self.policy.kinds_of(self.recipient) & self.policy.parts.whole_for)
         self._owners = _owners_of_binaries(views, resolver)
         self._programs: dict[PatientKey, ConsentProgram] = {}

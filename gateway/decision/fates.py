@@ -131,6 +131,8 @@ class Fates:
             return _KEEP
         if resource_type in _PLACES_OF_WORK and self._unknown_is_sensitive:
             return _UNKNOWN
+        if self.bench.names_receivers_records:
+            return _KEEP
         return _KEEP if resource_type in self.policy.no_patient_types else _UNKNOWN
 
     def _of_logical(self, view: ResourceView, found: ReferenceAt) -> Fate:

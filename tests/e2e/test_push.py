@@ -118,6 +118,22 @@ async def test_references_between_entries_are_the_upstream_s_to_settle(gate, hou
     assert f"Patient/{made[0]}" == stored["subject"]["reference"]
 
 
+async def test_a_reference_to_the_receiver_s_own_record_arrives(gate, house):
+    """`Encounter/x` in a transaction is the receiver's record: the sender's word about it is forwarded unchanged."""
+    answer = await push(gate, bundle(observation(encounter={"reference": "Encounter/receivers-own"})))
+    made = answer.json["entry"][0]["response"]["location"].rpartition("/")[2]
+    stored = json.loads(house[1].store.read("Observation", made).raw)
+    assert {"reference": "Encounter/receivers-own"} == stored["encounter"]
+
+
+async def test_a_reference_out_of_a_collection_does_not(gate, house):
+    """In a collection `Encounter/x` is the sender's record, and what it is was not said: the reference goes."""
+    tree = observation(id="one", encounter={"reference": "Encounter/senders-own"})
+    answer = await push(gate, bundle(tree, kind="collection"), path="/t/plan/Bundle")
+    assert 201 == answer.status
+    assert all(b"senders-own" not in one.raw for one in house[1].store.all("Bundle"))
+
+
 async def test_a_transaction_with_anything_held_back_is_refused_whole(gate, house, log):
     """Nothing is forwarded; the sender is told which of its entries, its labels, the rule and its citation."""
     before = sum(1 for _ in house[1].store.all("Observation"))
