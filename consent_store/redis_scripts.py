@@ -1,8 +1,8 @@
 """What runs inside the Redis server: each script is one look-up or one write, atomic, in one round trip.
 
 Rules of this file
-1. Every script is declared as one that writes, readers too: the server then refuses it on a replica, without the
-   replicas it must have, and where it cannot persist, so that nobody reads where a revocation may not have arrived.
+1. Every script is declared as one that writes, readers too: the server then refuses it on a replica, and on a primary
+   without the replicas it must have, so that nobody reads where a revocation may not have arrived.
 2. Every script first asks whether this is still the store that was opened; every answer begins with the asker's own
    word and the number of writes so far.
 3. A script that could fail half-way looks at everything before it writes. Fields are added or moved on, never removed.

@@ -153,6 +153,12 @@ async def test_a_user_with_nothing_that_deletes_is_enough(server):
         assert "secret" not in await refused(url.replace("secret", "wrong-secret"))
 
 
+def test_the_document_names_the_same_commands(repository):
+    """What operators are told to allow is what the test above allows."""
+    told = (repository / "docs" / "consent-stores.md").read_text().partition("ACL SETUSER")[2].partition("\n\n")[0]
+    assert {word for word in ACL if word.startswith("+")} == {word for word in told.split() if word.startswith("+")}
+
+
 @pytest.mark.parametrize(
     "url",
     ["", "http://127.0.0.1", "redis://", "redis://h:port", "redis://h/x", "redis://h?ssl_cert_reqs=none", "unix://"],
