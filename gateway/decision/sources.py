@@ -66,6 +66,7 @@ class Sources:
         self.facts, self.rules, self.resolver, self.relations = facts, rules, resolver, relations
         self._roles: dict[object, list[tuple[ResourceView, ReferenceAt]]] = {}
         self._provenances: dict[object, list[ResourceView]] = {}
+        self._kinds: dict[tuple[int, str | None, int], tuple[Resolved, _Found]] = {}
         for view in views:
             if view.type == "PractitionerRole":
                 self._enter_role(view)
@@ -164,6 +165,16 @@ class Sources:
     def kind(self, view: ResourceView, found: ReferenceAt, steps: int = _STEPS) -> _Found:
         """Say what the source behind one reference is, and which participant ("" unknown); None for a reference that
         names no organisation (a person of whom no role is known, a patient's device)."""
+        if found.identifier is not None:
+            return self._kind(view, found, steps)
+        # Then it rests on what the text leads to alone, which for the same text is the same value.
+        resolved = self.resolver.resolve(view, found)
+        key = (id(resolved), found.type, steps)
+        if key not in self._kinds:
+            self._kinds[key] = (resolved, self._kind(view, found, steps))
+        return self._kinds[key][1]
+
+    def _kind(self, view: ResourceView, found: ReferenceAt, steps: int) -> _Found:
         registered = self.registered(view, found)
         if registered:
             program = next((party for party in registered if party.part2_program), None)
