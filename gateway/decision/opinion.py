@@ -37,6 +37,7 @@ class Opinion(msgspec.Struct, kw_only=True):
     removed: dict[str, int] = {}
     renumbered: bool = False
     labels_out: tuple[Coding, ...] = ()
+    numbered: tuple[dict[str, int], tuple[Edit, ...] | None] | None = None  # their edits, for which `removed`
 
     @property
     def released(self) -> bool:
@@ -49,7 +50,7 @@ class Opinion(msgspec.Struct, kw_only=True):
         if not self.renumbered:
             return tuple(self.edits)
         paths = {edit.path for edit in self.edits}
-        numbered = removal_edits(self.view.tree, self.removed) or ()
+        numbered = self._numbered_edits() or ()
         return (*self.edits, *(edit for edit in numbered if edit.path not in paths))
 
     @property
@@ -92,4 +93,10 @@ class Opinion(msgspec.Struct, kw_only=True):
             self.removed.setdefault(pointer, self.because(cause))
             self.verdict = Verdict.MASKED
         self.renumbered = True
-        return removal_edits(self.view.tree, self.removed) is not None
+        return self._numbered_edits() is not None
+
+    def _numbered_edits(self) -> tuple[Edit, ...] | None:
+        """Give the edits of a claim's numbered lists, worked out anew only where more is removed than last time."""
+        if self.numbered is None or self.numbered[0] != self.removed:
+            self.numbered = (dict(self.removed), removal_edits(self.view.tree, self.removed))
+        return self.numbered[1]

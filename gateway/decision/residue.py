@@ -9,6 +9,7 @@ Rules of this file (leaks.md L032 to L038)
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from gateway.decision.claims import NUMBERED_TYPES, numbered_member, numbered_soundly
@@ -68,7 +69,11 @@ class _Freeing:
         self.cut = set(opinion.cut)
         self.before = len(self.cut)
         self.cause: Cause | None = None
-        self.numbered = self.view.type in NUMBERED_TYPES and numbered_soundly(self.view.tree)
+
+    @cached_property
+    def numbered(self) -> bool:
+        """Whether the resource is a claim whose numbered lists can be edited together."""
+        return self.view.type in NUMBERED_TYPES and numbered_soundly(self.view.tree)
 
     def gone(self, at: str) -> bool:
         return within(at, self.cut)
@@ -80,7 +85,7 @@ class _Freeing:
         node = _at(self.view.tree, at)
         if fate.kind is Kind.UNNAMED:
             named = ("display", "identifier") if "reference" in node else ("display",)
-            self.opinion.take([Edit(Op.CUT, f"{at}/{name}") for name in named if name in node], None)
+            self.opinion.take([Edit(Op.CUT, f"{at}/{name}") for name in named if name in node], POINTS_AT_WITHHELD)
             return True
         withheld = fate.kind is Kind.CUT
         cause = (fate.cause or POINTS_AT_WITHHELD) if withheld else None
