@@ -43,6 +43,7 @@ from gateway.directory.model import Directory
 from gateway.directory.reading import parse_directory
 from gateway.errors import ProfileError, Unavailable
 from gateway.facts.answer import Shelf, answer
+from gateway.facts.label_writing import label_answer
 from gateway.fhir import v3_tables as v3
 from gateway.fhir.elements import Elements
 from gateway.fhir.references import parse_base
@@ -177,6 +178,9 @@ async def build(settings: Settings, folder: Path = Path()) -> AsyncIterator[Plan
                 clock=clock.now,
                 outcome=outcome,
                 decide=lambda question: answer(question, house.shelf),
+                label=lambda raw, profile, lines: label_answer(
+                    raw, house.shelf, profile, house.live.directory, lines=lines
+                ),
                 reload=house.reload,
                 ready=services.ready,
                 metrics=telemetry.registry,

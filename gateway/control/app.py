@@ -21,6 +21,7 @@ from consent_store.validate import KnownCodes
 from gateway.clock import Clock
 from gateway.control.access import Access, Doorkeeper, Role, Sources, TokenVerifier
 from gateway.control.answers import (
+    FHIR_JSON,
     Guard,
     OutcomeOf,
     as_gateway_error,
@@ -30,7 +31,7 @@ from gateway.control.answers import (
 )
 from gateway.control.consents import ConsentApi, bundle, version_headers
 from gateway.control.directory_summary import summary
-from gateway.control.media import R4, asked_version, content_type, sent_version
+from gateway.control.media import NDJSON, R4, asked_version, body_is_lines, content_type, sent_version
 from gateway.directory.model import Directory
 from gateway.errors import GatewayError, NotSupported, NotVisible, ProfileError, Unacceptable, Unprocessable
 from gateway.ledger.model import REQUEST_ID, Ledger
@@ -41,8 +42,9 @@ _LOG: Final = logging.getLogger("gateway.control")
 
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
     """What bootstrap hands in. `sources` are the servers whose patients consents are about, with their base URLs;
-    `decide` answers a question's text (QuestionError); `reload` reads the directory anew and gives its revision
-    (ProfileError); `ready` tells by name what works; `base_url` is this plane's own, as clients see it."""
+    `decide` answers a question's text (QuestionError); `label` gives a body with its labels by a profile, line by line
+    or whole (QuestionError); `reload` reads the directory anew and gives its revision (ProfileError); `ready` tells by
+    name what works; `base_url` is this plane's own, as clients see it."""
 
     verifier: TokenVerifier
     directory: Callable[[], Directory]
@@ -53,6 +55,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     outcome: OutcomeOf
     decide: Callable[[bytes], Mapping[str, Any]]
+    label: Callable[[bytes, str, bool], bytes]
     reload: Callable[[], Awaitable[str]]
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     metrics: CollectorRegistry
@@ -176,6 +179,15 @@ def _officers(app: FastAPI, deps: Deps, access: Authorise) -> None:
         who.need(Role.PRIVACY_OFFICER, Role.OPERATOR)
         raw = await body_of(request, deps.question_bytes)
         return json_response(await run_in_threadpool(deps.decide, raw))
+
+    @app.post("/control/label")
+    async def label(request: Request, who: Annotated[Access, Depends(access)], profile: str = "us-part2") -> Response:
+        who.need(Role.PRIVACY_OFFICER, Role.OPERATOR)
+        lines = body_is_lines(request.headers.get("content-type", ""))
+        raw = await body_of(request, deps.question_bytes)
+        labelled = await run_in_threadpool(deps.label, raw, profile, lines)
+        _tell("label", who)
+        return Response(labelled, media_type=NDJSON if lines else FHIR_JSON)
 
     @app.get("/control/explain/{request_id}")
     async def explain(request_id: str, who: Annotated[Access, Depends(access)]) -> Response:

@@ -12,7 +12,9 @@ from gateway.errors import Unacceptable, UnsupportedMedia
 
 R4: Final = "4.0"
 R5: Final = "5.0"
+NDJSON: Final = "application/fhir+ndjson"
 _TYPES: Final = frozenset({"application/fhir+json", "application/json"})
+_LINES: Final = frozenset({NDJSON, "application/ndjson", "application/x-ndjson"})
 _ANY: Final = frozenset({"*/*", "application/*"})
 _VERSIONS: Final = {"4.0": R4, "4.0.1": R4, "4.3": R4, "4.3.0": R4, "5.0": R5, "5.0.0": R5}
 
@@ -24,6 +26,17 @@ def sent_version(content_type: str) -> str:
     if kind not in _TYPES or version is None or parameters.get("charset", "utf-8").lower() != "utf-8":
         raise UnsupportedMedia("send application/fhir+json; fhirVersion 4.0 or 5.0")
     return version
+
+
+def body_is_lines(content_type: str) -> bool:
+    """Say whether a body of records is NDJSON (FHIR Bulk Data), by its Content-Type. Raises UnsupportedMedia for
+    anything but that and FHIR JSON of R4."""
+    kind, _ = _parsed(content_type)
+    if kind in _LINES:
+        return True
+    if sent_version(content_type) != R4:
+        raise UnsupportedMedia("send application/fhir+json of R4, or application/fhir+ndjson")
+    return False
 
 
 def asked_version(accept: str) -> str | None:

@@ -15,8 +15,11 @@ import msgspec
 from consent_store.model import ACT_CODE, CONFIDENTIALITY, Coding
 from gateway.decision.model import Edit, Op
 from gateway.decision.parts import prefixed
-from gateway.facts.labelling import Labelled, container_labels
-from gateway.fhir.bundle import Document
+from gateway.directory.model import Directory
+from gateway.errors import QuestionError
+from gateway.facts.answer import Shelf
+from gateway.facts.labelling import Labelled, Labeller, container_labels
+from gateway.fhir.bundle import Document, read_document
 from gateway.fhir.terminology import canonical, deny_cluster
 from gateway.fhir.view import ResourceView
 from gateway.labels.assign import PART2
@@ -47,6 +50,26 @@ def labelled_text(raw: bytes, document: Document, found: Sequence[Labelled]) -> 
         bundle = ResourceView("", b"", tree, "Bundle", None, security=document.bundle.security)
         edits += _edits(Labelled(bundle, container_labels(found)))
     return apply(raw, edits)
+
+
+def label_answer(raw: bytes, shelf: Shelf, profile: str, directory: Directory, *, lines: bool) -> bytes:
+    """Give a body of records with its labels: one document, or NDJSON. Raises QuestionError for an unknown profile and
+    for what cannot be read, by line."""
+    if profile not in shelf.policies:
+        raise QuestionError(f"no profile `{profile}`; there are {', '.join(sorted(shelf.policies))}")
+    labeller = Labeller(shelf.policies[profile], shelf.tools[profile], directory)
+    if not lines:
+        return _answered(raw, labeller, "the body")
+    texts = [(number, line.strip()) for number, line in enumerate(raw.splitlines(), 1)]
+    return b"".join(_answered(text, labeller, f"line {number}") + b"\n" for number, text in texts if text)
+
+
+def _answered(raw: bytes, labeller: Labeller, where: str) -> bytes:
+    try:
+        document = read_document(raw)
+        return labelled_text(raw, document, labeller.label(document))
+    except ValueError as wrong:  # MalformedJson among them
+        raise QuestionError(f"{where}: {wrong}") from None
 
 
 def _edits(one: Labelled) -> Iterator[Edit]:

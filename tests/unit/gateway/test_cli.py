@@ -118,3 +118,72 @@ def test_a_token_is_signed_with_a_key_that_only_its_owner_can_read(tmp_path):
     assert 2 == first.stdout.count(".")
     assert text == key.read_text()
     assert 0o600 == key.stat().st_mode & 0o777
+
+
+def record(identity: str, code: str, *labels: str) -> dict:
+    """Make a Condition by its ICD-10-CM code, with the sensitivities a hand gave it."""
+    security = [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": label} for label in labels]
+    return {
+        "resourceType": "Condition",
+        "id": identity,
+        "meta": {"security": security} if security else {"versionId": "1"},
+        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}]},
+    }
+
+
+def test_lines_are_labelled_one_by_one_and_a_bad_one_does_not_stop_the_rest(tmp_path):
+    """NDJSON in, NDJSON out; the table counts, the bad line is named, and the exit says that one was left out."""
+    file = tmp_path / "condition.ndjson"
+    file.write_text("\n".join([json.dumps(record("a", "B20")), "{", json.dumps(record("b", "I10"))]))
+
+    result = run("label", str(file), "--profile", "us-hipaa")
+
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert 2 == result.exit_code
+    assert [["R", "HIV"], ["N"]] == [[one["code"] for one in each["meta"]["security"]] for each in found]
+    assert "line 2: " in result.stderr
+    assert "2 resources labelled" in result.stderr
+
+
+def test_a_comparison_tells_precision_recall_and_every_disagreement(tmp_path):
+    """The hand says HIV of both; the gateway finds one."""
+    hand = tmp_path / "hand.ndjson"
+    hand.write_text("\n".join(json.dumps(record(name, code, "HIV")) for name, code in (("a", "B20"), ("b", "I10"))))
+
+    result = run("label", str(hand), "--compare", str(hand))
+
+    assert 0 == result.exit_code
+    assert ["HIV", "1.000", "0.500", "1", "1", "0"] in [line.split() for line in result.stderr.splitlines()]
+    assert "HIV: Condition/b: missed" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["nowhere.json"], ["-", "--profile", "none"], ["-", "--compare", "nowhere.json"]])
+def test_what_cannot_be_labelled_exits_two(words):
+    """A file that is not there, a profile nobody has."""
+    assert 2 == run("label", *words, stdin="{}").exit_code
+
+
+def test_context_and_directory_are_read_for_labelling(tmp_path):
+    """The visit says HIV, the directory says which organisation is a Part 2 program."""
+    record_file, visit, known = (tmp_path / name for name in ("o.json", "visit.json", "directory.yaml"))
+    record_file.write_text(
+        json.dumps(
+            {
+                "resourceType": "Observation",
+                "id": "o",
+                "encounter": {"reference": "Encounter/e"},
+                "performer": [{"reference": "Organization/oasis"}],
+            }
+        )
+    )
+    visit.write_text(json.dumps({"resourceType": "Encounter", "id": "e", "reasonCode": [{"text": "HIV care"}]}))
+    known.write_text(
+        "participants: [{id: oasis, type: provider_part2, part2_program: true, purposes: [],"
+        " references: [Organization/oasis]}]\n"
+    )
+
+    result = run("label", str(record_file), "--context", str(visit), "--directory", str(known))
+
+    assert 0 == result.exit_code, result.stderr
+    codes = [one["code"] for one in json.loads(result.stdout)["meta"]["security"]]
+    assert ["R", "42CFRPart2", "HIV"] == codes

@@ -64,6 +64,7 @@ class Plane:
             clock=lambda: NOW,
             outcome=outcome,
             decide=self.decide,
+            label=self.label,
             reload=self.reload,
             ready=self.ready,
             metrics=registry,
@@ -81,6 +82,13 @@ class Plane:
         if question["id"] == "boom":
             raise RuntimeError("sentinel")
         return {"v": 1, "id": question["id"], "effect": "deny"}
+
+    @staticmethod
+    def label(raw: bytes, profile: str, lines: bool) -> bytes:
+        """Says what it was asked; a body that cannot be read is the sender's fault."""
+        if raw == b"{":
+            raise QuestionError("the body: not json")
+        return f"{profile} {lines} ".encode() + raw
 
     async def reload(self) -> str:
         """Gives a new revision, or the error of a file."""

@@ -16,6 +16,7 @@ DOORS = [
     ("GET", "/control/directory", {"operator"}),
     ("POST", "/control/reload", {"operator"}),
     ("POST", "/control/decide", {"operator", "privacy_officer"}),
+    ("POST", "/control/label", {"operator", "privacy_officer"}),
     ("GET", f"/control/explain/{'0' * 32}", {"privacy_officer"}),
     ("GET", "/fhir/Consent?patient=Patient/rosa", {"privacy_officer", "patient_app"}),
     ("GET", "/fhir/Consent/x", {"privacy_officer", "patient_app"}),
@@ -109,6 +110,16 @@ async def test_decide_answers_what_the_command_would(plane):
     assert {"v": 1, "id": "7", "effect": "deny"} == answer.json()
     wrong = await plane.ask("POST", "/control/decide", OPERATOR, {})
     assert (400, "id is missing") == (wrong.status_code, wrong.json()["issue"][0]["diagnostics"])
+
+
+async def test_label_gives_a_body_back_with_its_labels(plane):
+    """A document or lines, by the profile asked for, in the format that was sent; what cannot be read is 400."""
+    whole = await plane.ask("POST", "/control/label?profile=us-hipaa", OFFICER, b"{}")
+    assert ("us-hipaa False {}", "application/fhir+json") == (whole.text, whole.headers["content-type"])
+    lines = await plane.ask("POST", "/control/label", OPERATOR, b"{}", Content_Type="application/fhir+ndjson")
+    assert ("us-part2 True {}", "application/fhir+ndjson") == (lines.text, lines.headers["content-type"])
+    assert 400 == (await plane.ask("POST", "/control/label", OFFICER, b"{")).status_code
+    assert 415 == (await plane.ask("POST", "/control/label", OFFICER, b"<a/>", Content_Type="text/xml")).status_code
 
 
 async def test_the_unforeseen_is_one_constant_answer(plane, caplog):
