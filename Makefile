@@ -14,7 +14,7 @@ SELF   := $(PIP) --no-deps --no-build-isolation --editable .
 
 .PHONY: help
 help: ## list the commands
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.dev ## make .venv with everything the other commands need (they do it themselves)
@@ -54,6 +54,34 @@ N ?= 2000
 .PHONY: laws
 laws: .venv/.dev ## the laws as properties, N examples each (N=2000)
 	CONSENT_GATEWAY_EXAMPLES=$(N) $(BIN)/pytest tests/laws
+
+# HAPI FHIR and clients that nobody here wrote, from the package registries into build/ (docs/e2e.md).
+E2E := tests/e2e/hapi
+build/hapi/.done: $(E2E)/pom.xml $(wildcard $(E2E)/src/main/java/e2e/*.java)
+	@echo "fetching HAPI FHIR (once)"
+	@mvn --batch-mode --quiet --file $(E2E)/pom.xml compile
+	@touch $@
+
+build/clients/python/.done: $(E2E)/clients/requirements.lock
+	@$(PYTHON) -m venv build/clients/python
+	@build/clients/python/bin/python -m pip --disable-pip-version-check install --quiet --no-compile \
+		--only-binary :all: --require-hashes --requirement $<
+	@touch $@
+
+build/clients/node/.done: $(addprefix $(E2E)/clients/,package.json package-lock.json .npmrc)
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@cd $(@D) && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+.PHONY: e2e
+e2e: .venv/.dev build/hapi/.done build/clients/python/.done build/clients/node/.done ## the gateway before HAPI FHIR, asked by clients nobody here wrote; needs Java, Maven and Node
+	$(BIN)/pytest $(PYTEST) -m hapi $(E2E)
+
+ROUNDS ?= 5
+SECONDS_EACH ?= 2
+.PHONY: bench
+bench: .venv/.dev ## what the gateway costs beside nginx and a plain proxy, and where its time goes (ROUNDS=5)
+	@$(BIN)/python -m tests.bench.door $(or $(DATA),../shared/data/synthea-r4) --rounds $(ROUNDS) --seconds $(SECONDS_EACH)
 
 # One lock for running, one that adds the development tools; both with hashes, neither with the address of an index.
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
