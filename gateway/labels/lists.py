@@ -77,12 +77,31 @@ def _drg(code: str) -> str:
     return _plain(code).removeprefix("MS-DRG").removeprefix("DRG").strip().lstrip("0")
 
 
+def _ndc(code: str) -> str:
+    """An NDC as its eleven digits (labeler 5, product 4, package 2). Ten digits without hyphens do not say which of
+    the three lacks its zero: they keep a sign of their own."""
+    parts = code.replace(" ", "").split("-")
+    if len(parts) > 1:
+        return "".join(part.zfill(size) for part, size in zip(parts, (5, 4, 2), strict=False))
+    return f"?{parts[0]}" if len(parts[0]) == 10 else parts[0]
+
+
+def _ndc_of_ten(prefix: str) -> list[str]:
+    """How the ten digits of a product's packages may begin: without the labeler's, the product's or the package's
+    zero (4-4-2, 5-3-2, 5-4-1)."""
+    labeler, product = prefix[:5], prefix[5:]
+    short = [labeler[1:] + product] if labeler[0] == "0" else []
+    short += [labeler + product[1:]] if product[:1] == "0" else []
+    return [f"?{one}" for one in (*short, prefix)]
+
+
 _WRITTEN: Final[Mapping[str, Callable[[str], str]]] = {
     systems.ICD_10_CM: _undotted,
     systems.ICD_10_PCS: _undotted,
     systems.ICD_9_CM: _undotted,
     systems.ICD_9_PROCEDURES: _undotted,
     systems.MS_DRG: _drg,
+    systems.NDC: _ndc,
 }
 # Privacy codes that stand in the content itself, as in Consent.provision.securityLabel, say what it is about; so does
 # the category of a consent that only a Part 2 program asks for (labels.md sections 4 and 10).
@@ -98,9 +117,10 @@ _NOTHING: Final = ()
 class _Table:
     """The codes of one system. Filled while the index is built, then only read."""
 
-    __slots__ = ("exact", "lengths", "prefixes", "written")
+    __slots__ = ("exact", "lengths", "prefixes", "system", "written")
 
     def __init__(self, system: str) -> None:
+        self.system = system
         self.written = _WRITTEN.get(system, _plain)
         self.exact: dict[str, tuple[Hit, ...]] = {}
         self.prefixes: dict[str, tuple[Hit, ...]] = {}
@@ -111,7 +131,8 @@ class _Table:
         into = self.prefixes if group.match == "prefix" else self.exact
         for code in group.codes:
             key = self.written(code)
-            into[key] = _united(into.get(key, _NOTHING), hits)
+            for one in (key, *(_ndc_of_ten(key) if self.system == systems.NDC else ())):
+                into[one] = _united(into.get(one, _NOTHING), hits)
         self.lengths = tuple(sorted({len(prefix) for prefix in self.prefixes}))
 
     def find(self, code: str) -> tuple[Hit, ...]:

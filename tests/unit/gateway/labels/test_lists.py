@@ -69,7 +69,7 @@ def test_what_the_shipped_lists_say(system, code, means, rules):
 
 def test_every_list_names_its_source(lists, terms):
     """A list is a fact: source, version and licence, and only codes."""
-    assert {"asu-shares", "clinical", "cms-samhsa", "icd-10-cm", "icd-9-cm", "shift-sls"} == lists.keys()
+    assert {"asu-shares", "clinical", "cms-samhsa", "icd-10-cm", "icd-9-cm", "ndc", "shift-sls"} == lists.keys()
     for one in [*lists.values(), terms]:
         assert one.source
         assert one.version
@@ -147,3 +147,26 @@ def test_every_code_of_the_cms_list_is_sud(shared, rules):
     codes = [(group["system"], code) for group in published["groups"] for code in group["codes"]]
     assert 682 == len(codes)
     assert all(said(rules, system, code) & {"SUD", "ETHUD", "OPIOIDUD"} for system, code in codes)
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("12496120803", True),  # eleven digits, as Part D writes it
+        ("12496-1208-03", True),
+        ("12496-1208-3", True),
+        ("1249612083", True),  # ten digits: 5-4-1
+        ("0054-4571-25", True),
+        ("0054457125", True),  # ten digits: 4-4-2
+        ("00406-0540-34", True),
+        ("00406-540-34", True),
+        ("0040654034", True),  # ten digits: 5-3-2
+        ("00071015523", False),  # a drug for cholesterol
+        ("12496", False),
+        ("", False),
+    ],
+)
+def test_a_national_drug_code_is_found_in_every_spelling(rules, code, found):
+    """Labeler, product and package with and without hyphens and zeros: any package of a listed product."""
+    hits = rules.codes.find(Coding("http://hl7.org/fhir/sid/ndc", code))
+    assert found is bool(hits)

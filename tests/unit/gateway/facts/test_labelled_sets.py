@@ -1,0 +1,201 @@
+"""How good the labels are against sets that people labelled, and over claims with SUD codes put in (docs/labels.md)."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from gateway import bootstrap
+from gateway.facts.label_comparing import Comparison, by_hand
+from gateway.facts.labelling import Labelled, Labeller
+from gateway.fhir.bundle import read_document
+from gateway.fhir.elements import Elements
+from gateway.fhir.terminology import deny_cluster
+from gateway.fhir.view import every_view
+from gateway.labels.model import Basis, Kind
+
+# (precision, recall) that must be reached; "-" where one side says nothing. Misses are explained in docs/labels.md.
+SHIFT = {
+    "1Asample.json": {"42CFRPart2": (0.66, 1.0), "MH": (1.0, 0.85), "PSYTHPN": (1.0, 1.0), "SUD": (0.66, 1.0)},
+    "1Bsample.json": {"GDIS": (1.0, 1.0), "HIV": (1.0, 1.0), "SEX": (1.0, 1.0), "STD": (1.0, 1.0)},
+    "Bundle-AllOfCarlFrederickson.json": {"MH": (1.0, 0.85), "PSYTHPN": (1.0, 1.0), "SUD": (0.66, 1.0)},
+    "Bundle-AllOfSteffiRambeau16.json": {"GDIS": (1.0, 1.0), "HIV": (1.0, 1.0), "SEX": (1.0, 1.0), "STD": (1.0, 1.0)},
+}
+SUD = deny_cluster("SUD")
+
+
+def tell(line):
+    """Print a measure."""
+    sys.stdout.write(f"{line}\n")
+
+
+# One code of every system in which the lists know substance use, as claims write it.
+CODES = (
+    ("http://hl7.org/fhir/sid/icd-10-cm", "F1120"),
+    ("http://hl7.org/fhir/sid/icd-10-cm", "F10.20"),
+    ("http://hl7.org/fhir/sid/icd-10", "F1120"),
+    ("http://hl7.org/fhir/sid/icd-9-cm", "30400"),
+    ("http://www.cms.gov/Medicare/Coding/ICD10", "HZ2ZZZZ"),
+    ("http://hl7.org/fhir/sid/icd-10-pcs", "HZ2ZZZZ"),
+    ("https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets", "H0020"),
+    ("https://bluebutton.cms.gov/resources/codesystem/hcpcs", "H0005"),
+    (
+        "https://www.cms.gov/Medicare/Medicare-Fee-for-Service-Payment/AcuteInpatientPPS/MS-DRG-Classifications-and-Software",
+        "895",
+    ),
+    ("http://www.nlm.nih.gov/research/umls/rxnorm", "1010600"),
+    ("http://hl7.org/fhir/sid/ndc", "12496120803"),
+    ("http://hl7.org/fhir/sid/ndc", "12496-1208-3"),
+    ("http://snomed.info/sct", "75544000"),
+    ("http://loinc.org", "3774-7"),
+)
+
+
+@pytest.fixture(scope="module")
+def labeller():
+    """The labeller under us-part2, with no directory."""
+    shelf = bootstrap.read_shelf()
+    return Labeller(shelf.policies["us-part2"], shelf.tools["us-part2"])
+
+
+@pytest.mark.parametrize("name", SHIFT)
+def test_a_set_labelled_by_hand(shared, labeller, name, capsys):
+    """SHIFT's samples: precision and recall by category are printed, and no worse than they were."""
+    raw = (shared / "data/shift-labelled" / name).read_bytes()
+    document = read_document(raw)
+    comparison = Comparison(by_hand(inner for view in document.views for inner in every_view(view)))
+    for one in labeller.label(document, received=False):
+        comparison.add(one)
+    with capsys.disabled():
+        tell(f"\n{name}")
+        for category, score in sorted(comparison.scores.items()):
+            tell(f"  {category}: precision {score.precision}, recall {score.recall} {score}")
+        for one in comparison.disagreements:
+            tell(f"    {one.category} {one.record}: {'missed' if one.missed else one.why}")
+    for category, (precision, recall) in SHIFT[name].items():
+        score = comparison.scores[category]
+        assert precision <= (score.precision or 0), category
+        assert recall <= (score.recall or 0), category
+
+
+def claims(shared) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every Claim, ClaimResponse and EOB of the payers' examples, by file and place."""
+    for folder in ("payer-bfd-v2", "payer-carin-bb"):
+        for path in sorted((shared / "data" / folder).glob("*.json")):
+            tree = json.loads(path.read_bytes())
+            listed = [entry.get("resource", {}) for entry in tree.get("entry", [])] if "entry" in tree else [tree]
+            for number, one in enumerate(listed):
+                if one.get("resourceType") in {"Claim", "ClaimResponse", "ExplanationOfBenefit"}:
+                    yield f"{path.name}[{number}]", one
+
+
+def places(node: Any, path: str = "") -> Iterator[tuple[str, list[Any] | dict[str, Any]]]:
+    """Every `coding` array and every single Coding of a resource, contained ones too, with its element path."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == "coding" and isinstance(value, list):
+                yield path, value
+            elif isinstance(value, dict) and "code" in value and "system" in value:
+                yield f"{path}.{name}", value
+            elif name != "meta":
+                yield from places(value, f"{path}.{name}")
+    elif isinstance(node, list):
+        for one in node:
+            yield from places(one, path)
+
+
+@contextmanager
+def put_in(place: list[Any] | dict[str, Any], coding: dict[str, str]) -> Iterator[None]:
+    """Put a code at a place, and take it away again."""
+    kept = place.copy()
+    if isinstance(place, list):
+        place.append(coding)
+    else:
+        place.update(coding)
+    yield
+    place.clear()
+    place.extend(kept) if isinstance(place, list) else place.update(kept)
+
+
+def empty_claim(elements: Elements, kind: str, path: str = "", depth: int = 0) -> dict[str, Any]:
+    """A record that has every coded element R4 gives its type, at any depth."""
+    found: dict[str, Any] = {}
+    for name, element in elements.children(kind).items():
+        if name in {"meta", "contained", "identifier"} or depth > 4:
+            continue
+        coded = next((one for one in ("CodeableConcept", "Coding") if one in element.types), None)
+        value: Any = {"coding": [{"text": "x"}]} if coded == "CodeableConcept" else {"system": "urn:x", "code": "x"}
+        if element.backbone:
+            value = empty_claim(elements, element.types[0], f"{path}.{name}", depth + 1)
+        elif coded is None:
+            continue
+        key = name.replace("[x]", coded or "")
+        found[key] = [value] if element.repeats else value
+    return found
+
+
+def about_sud(found: tuple[Labelled, ...]) -> bool:
+    """Whether any record is about substance use, or of Part 2."""
+    labels = [label for one in found for label in one.labels.labels if label.basis is not Basis.DEFAULT]
+    return any(label.kind in (Kind.SENSITIVITY, Kind.POLICY) and label.code in {*SUD, "42CFRPart2"} for label in labels)
+
+
+def labelled(labeller, tree):
+    """The labels of a record, as JSON."""
+    return labeller.label(read_document(json.dumps(tree).encode()), received=False)
+
+
+def missed_in(labeller, tree, seen):
+    """Where, of the places not seen yet, a code of some system is not found; how many were tried."""
+    tried, missed = 0, []
+    for path, place in list(places(tree)):
+        key = (tree["resourceType"], path)
+        if key in seen:
+            continue
+        seen.add(key)
+        for system, code in CODES:
+            with put_in(place, {"system": system, "code": code}):
+                tried += 1
+                missed += [] if about_sud(labelled(labeller, tree)) else [(*key, system, code)]
+    return tried, missed
+
+
+def test_a_substance_use_code_is_found_at_every_coded_place_of_a_claim(shared, labeller, capsys):
+    """At each coded element of the payers' claims, in turn, one code of each system: all are found."""
+    seen: set[tuple[str, str]] = set()
+    results = [missed_in(labeller, tree, seen) for _, tree in claims(shared)]
+    with capsys.disabled():
+        tell(f"\n{sum(n for n, _ in results)} codes put in at {len(seen)} coded places of the payers' claims")
+    assert [] == [one for _, missed in results for one in missed]
+    assert len(seen) > 50
+
+
+@pytest.mark.parametrize("kind", ["Claim", "ClaimResponse", "ExplanationOfBenefit"])
+def test_a_substance_use_code_is_found_wherever_r4_has_a_code(labeller, kind, capsys):
+    """The same over every coded element of the type, by the standard's own table."""
+    elements = Elements.from_json((files("profiles") / "fhir" / "elements.json").read_bytes())
+    seen: set[tuple[str, str]] = set()
+    tried, missed = missed_in(labeller, {"resourceType": kind, **empty_claim(elements, kind)}, seen)
+    with capsys.disabled():
+        tell(f"\n{kind}: {tried} codes put in at {len(seen)} coded elements of R4")
+    assert [] == missed
+    assert len(seen) > 20
+
+
+def test_no_claim_of_one_without_such_codes_is_flagged(shared, labeller, capsys):
+    """An unmodified claim is about substance use only where it says so in a code or word that can be shown."""
+    flagged, clean = {}, 0
+    for name, tree in claims(shared):
+        found = labelled(labeller, tree)
+        if about_sud(found):
+            flagged[name] = sorted({label.source for one in found for label in one.labels.labels if label.code in SUD})
+        else:
+            clean += 1
+    with capsys.disabled():
+        tell(f"\n{clean} claims clean, {len(flagged)} flagged: {sorted(flagged)}")
+    assert ["eobReadByPatientWithSamhsa.json[1]"] == list(flagged)
+    assert clean > 50
