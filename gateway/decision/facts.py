@@ -12,6 +12,7 @@ import msgspec
 
 from consent_store.model import PatientKey
 from consent_store.store import Revision, Subject
+from gateway.decision.addresses import Outward
 from gateway.decision.model import Exchange, SubjectFacts
 from gateway.directory.model import Directory
 from gateway.fhir.references import Base
@@ -30,4 +31,5 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     revisions: Mapping[Subject, Revision] = {}
     stated_resources: Mapping[str, Mapping[str, bool]] = {}  # facts stated of single resources, by "Type/id" or pointer
     own: frozenset[Base] = frozenset()  # bases whose absolute references are ours
+    outward: Outward | None = None  # where the upstream is and how clients call it: its addresses are told as ours
     source: str = ""  # the PatientKey source of this document's patients

@@ -78,6 +78,9 @@ class Fates:
         """Say what becomes of one reference of a released resource."""
         if (cause := self.opinion_of(view).hidden.get(found.at)) is not None:
             return Fate(Kind.CUT, cause)
+        return _UNKNOWN if self._hides(found.reference) else self._of_named(view, found)
+
+    def _of_named(self, view: ResourceView, found: ReferenceAt) -> Fate:
         resolved = self.bench.sources.resolve(view, found)
         if resolved.views:
             return self._of_seen(resolved)
@@ -91,6 +94,8 @@ class Fates:
 
     def of_address(self, view: ResourceView, link: TextAt) -> Fate:
         """Say what becomes of one address in a released resource; a Binary that is not here is its owner's content."""
+        if self._hides(link.text):
+            return _UNKNOWN
         resolved = self.bench.resolver.resolve_text(view, link.text)
         if any(not self.opinion_of(target).released for target in resolved.views):
             return _CUT
@@ -99,6 +104,11 @@ class Fates:
         kind = resolved.target.type
         known = kind in self._no_patient | {"Binary", "Patient"} or not self.bench.tools.elements.is_resource(kind)
         return _KEEP if known else _UNKNOWN
+
+    def _hides(self, address: str | None) -> bool:
+        """Say whether an address names the upstream in a way that cannot be told as ours (L025)."""
+        outward = self.bench.facts.outward
+        return outward is not None and address is not None and outward.hides(address)
 
     def companion_lost(self, view: ResourceView) -> bool:
         """Say whether a resource stands or falls with another that is not wholly disclosed: a Binary with its owners,

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.decision.addresses import outward_edits
 from gateway.decision.bench import Bench, Tools
 from gateway.decision.consents import Relations
 from gateway.decision.envelope import envelope_edits, signed, unread_entries
@@ -188,6 +189,8 @@ class _Judge:
             out = container_labels(code for inner in self._released_in(view) for code in inner.labels_out)
         if opinion.released:
             opinion.take(meta_edits(view, out, ruling, self.bench.whole), None)
+            if self.facts.outward is not None:
+                opinion.take(outward_edits(view, self.facts.outward), None)
         opinion.labels_out = out
         return Decision(
             at=view.at,

@@ -33,6 +33,7 @@ class Opinion(msgspec.Struct, kw_only=True):
     ruling: Ruling
     causes: list[Cause]
     edits: list[Edit] = []
+    places: dict[tuple[Op, str], int] = {}  # where in `edits` each one is
     hidden: Mapping[str, Cause] = {}
     removed: dict[str, int] = {}
     renumbered: bool = False
@@ -63,7 +64,7 @@ class Opinion(msgspec.Struct, kw_only=True):
         before = self.released
         self.because(cause)
         self.verdict = Verdict.WITHHELD
-        self.edits, self.removed, self.renumbered = [], {}, False
+        self.edits, self.places, self.removed, self.renumbered = [], {}, {}, False
         return before
 
     def because(self, cause: Cause) -> int:
@@ -81,11 +82,11 @@ class Opinion(msgspec.Struct, kw_only=True):
             index = self.because(cause)
             fresh = [msgspec.structs.replace(edit, because=index) for edit in fresh]
         for edit in fresh:
-            same = [at for at, old in enumerate(self.edits) if (old.op, old.path) == (edit.op, edit.path)]
-            if not same:
+            at = self.places.setdefault((edit.op, edit.path), len(self.edits))
+            if at == len(self.edits):
                 self.edits.append(edit)
-            elif self.edits[same[0]].value != edit.value:
-                self.edits[same[0]] = edit
+            elif self.edits[at].value != edit.value:
+                self.edits[at] = edit
 
     def remove(self, pointers: Iterable[str], cause: Cause) -> bool:
         """Remove members of the numbered lists of a claim. False: no line would be left."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from consent_store.model import PatientKey
 from consent_store.store import Found, Revision, Snapshot, Subject
+from gateway.decision.addresses import Outward
 from gateway.decision.bench import Tools
 from gateway.decision.facts import Facts
 from gateway.decision.judge import in_context
@@ -62,6 +63,7 @@ def facts_of(  # noqa: PLR0913  what a decision is made from, each by name
     policy: Policy,
     directory: Directory,
     own: frozenset[Base],
+    outward: Outward | None,
     source: str,
     context: tuple[ResourceView, ...],
     known: Known,
@@ -85,5 +87,6 @@ def facts_of(  # noqa: PLR0913  what a decision is made from, each by name
         context=context,
         revisions=revisions,
         own=own,
+        outward=outward,
         source=source,
     )

@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Final
 
 from consent_store.store import ConsentStore, StoreUnavailable
+from gateway.decision.addresses import Outward
 from gateway.decision.facts import Facts
 from gateway.decision.judge import in_context
 from gateway.decision.model import Direction, Exchange
@@ -25,6 +26,7 @@ from gateway.facts.needs import first_round, second_round
 from gateway.fhir import strict
 from gateway.fhir.bundle import Bundle, Document, scan
 from gateway.fhir.query import build_query
+from gateway.fhir.references import parse_base
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.strict import MalformedJson
 from gateway.fhir.view import ResourceView
@@ -142,12 +144,18 @@ async def gather(
         policy=door.policy,
         directory=directory,
         own=own,
+        outward=_outward(door) if exchange.direction is Direction.READ else None,
         source=source,
         context=tuple(beside.values()),
         known=known,
         subjects=subjects,
         snapshot=snapshot,
     )
+
+
+def _outward(door: Door) -> Outward:
+    """Give where the upstream is, for what is read from it; what a client pushes names our door, or its own."""
+    return Outward(parse_base(door.route.upstream), door.route.public_url)
 
 
 async def _records(document: Document, context: Context, door: Door) -> dict[Name, ResourceView]:
