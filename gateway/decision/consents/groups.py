@@ -7,54 +7,42 @@ Rules of this file (consent-semantics section 7; L091)
 4. A consent that cannot be evaluated applies to everything, and denies, until a newer one that applies speaks.
 """
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, tzinfo
-from typing import Final
+from datetime import UTC
+from operator import attrgetter
 
 import msgspec
 
-from consent_store.dates import FhirDate
-from gateway.decision.consents.compile import Entry
+from gateway.decision.consents.compile import Batch, Compiled, Entry
 from gateway.decision.consents.parties import identity
 from gateway.decision.consents.relations import Relations
 
-_OLDEST: Final = datetime.min.replace(tzinfo=UTC)
 
-
-class Dated(msgspec.Struct, frozen=True):
-    """A consent and the span of its date; spans of one group are told in the same way, so that they compare."""
-
-    entry: Entry
-    first: datetime
-    after: datetime
-
-    def older_than(self, first: datetime) -> bool:
-        """Say whether this consent is surely older than one whose date begins at `first`."""
-        return self.after <= first and self.first < first
-
-
-def grouped(entries: Iterable[Entry], relations: Relations, zone: tzinfo | None) -> tuple[tuple[Dated, ...], ...]:
+def grouped(compiled: Compiled, relations: Relations) -> tuple[tuple[Entry, ...], ...]:
     """Sort consents into groups, each newest first; groups and ties in the order of their names."""
-    groups: dict[tuple[frozenset[str], frozenset[str]], list[Entry]] = {}
-    for entry in entries:
-        custodians = frozenset(identity(one, relations) for one in entry.consent.custodians)
-        groups.setdefault((custodians, entry.policies), []).append(entry)
-    found = [_newest_first(group, zone) for group in groups.values()]
-    return tuple(sorted(found, key=lambda group: min(one.entry.name for one in group)))
+    groups: dict[tuple[frozenset[str], frozenset[str]], list[Batch]] = {}
+    for batch in compiled.batches:
+        custodians = frozenset([identity(one, relations) for one in batch.custodians])
+        groups.setdefault((custodians, batch.policies), []).append(batch)
+    found = [_by_name(batches) for batches in groups.values()]
+    found.sort(key=lambda entries: entries[0].name)
+    return tuple(_newest_first(entries, zoned=compiled.zone is not None) for entries in found)
 
 
-def _newest_first(group: list[Entry], zone: tzinfo | None) -> tuple[Dated, ...]:
-    dates = [entry.consent.date for entry in group]
-    # Dates without offset, in no known zone, compare among themselves; beside others they may be anywhere in a day.
-    local = zone is None and not any(date.zoned for date in dates if date is not None)
-    dated = [Dated(entry, *_span(entry.consent.date, zone, local=local)) for entry in group]
-    by_name = sorted(dated, key=lambda one: one.entry.name)
-    return tuple(sorted(by_name, key=lambda one: one.first, reverse=True))
+def _by_name(batches: list[Batch]) -> tuple[Entry, ...]:
+    if len(batches) == 1:
+        return batches[0].entries
+    return tuple(sorted((entry for batch in batches for entry in batch.entries), key=attrgetter("name")))
 
 
-def _span(date: FhirDate | None, zone: tzinfo | None, *, local: bool) -> tuple[datetime, datetime]:
+def _newest_first(entries: tuple[Entry, ...], *, zoned: bool) -> tuple[Entry, ...]:
+    if not zoned and not any(entry.consent.date is not None and entry.consent.date.zoned for entry in entries):
+        entries = tuple(map(_local, entries))
+    return tuple(sorted(entries, key=attrgetter("first"), reverse=True))
+
+
+def _local(entry: Entry) -> Entry:
+    """Dates without offset, in no known zone, compare among themselves; beside others they may be anywhere in a day."""
+    date = entry.consent.date
     if date is None:
-        return _OLDEST, _OLDEST
-    if local:
-        return date.start.replace(tzinfo=UTC), date.end.replace(tzinfo=UTC)
-    return date.first(zone, wide=True), date.after(zone, wide=True)
+        return entry
+    return msgspec.structs.replace(entry, first=date.start.replace(tzinfo=UTC), after=date.end.replace(tzinfo=UTC))

@@ -12,6 +12,7 @@ Rules of this file (consent-semantics section 3, securityLabel; labels.md sectio
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -51,7 +52,7 @@ class _Listed(msgspec.Struct, frozen=True):
 def permit_labels(codings: Iterable[Coding]) -> LabelTest:
     """Give the test for the labels of a permit."""
     listed = _sort([coding for coding in codings if coding.system is not None])
-    covered = _with_all_under(listed.sensitivities)
+    covered = frozenset().union(*map(_all_under, listed.sensitivities))
     tags = listed.policies | {tag for tag, code in _DESCRIBED_BY.items() if code in covered}
     by_tag = {tag: _COVERED_BY_TAG[tag] for tag in listed.policies if tag in _COVERED_BY_TAG}
     highest = max(listed.levels, default=None)
@@ -60,11 +61,13 @@ def permit_labels(codings: Iterable[Coding]) -> LabelTest:
         if labels.unknown:
             return Match.UNSURE
         if labels.sensitivities or labels.policies:
+            if not labels.policies <= tags:
+                return Match.NO
             open_codes = labels.sensitivities - covered
             for tag, codes in by_tag.items():
                 if tag in labels.policies:
                     open_codes -= codes
-            return Match.YES if not open_codes and labels.policies <= tags else Match.NO
+            return Match.NO if open_codes else Match.YES
         if highest is not None and labels.confidentiality <= highest:
             return Match.YES
         itself = labels.confidentiality <= Confidentiality.N and _carries(labels, listed.others)
@@ -76,7 +79,7 @@ def permit_labels(codings: Iterable[Coding]) -> LabelTest:
 def deny_labels(codings: Iterable[Coding]) -> LabelTest:
     """Give the test for the labels of a deny."""
     listed = _sort(codings)
-    codes = frozenset(one for code in listed.sensitivities for one in deny_cluster(code) | _all_over(code))
+    codes = frozenset().union(*(deny_cluster(code) | _all_over(code) for code in listed.sensitivities))
     tags = listed.policies | {tag for tag, code in _DESCRIBED_BY.items() if code in codes}
     if PSYCHOTHERAPY_NOTES in tags:
         codes |= {"PSYTHPN"}
@@ -92,6 +95,11 @@ def deny_labels(codings: Iterable[Coding]) -> LabelTest:
         return Match.UNSURE if labels.unknown else Match.NO
 
     return test
+
+
+def other_labels(codings: Iterable[Coding]) -> bool:
+    """Say whether a label is listed that is no confidentiality, sensitivity or policy: it is looked for as it is."""
+    return bool(_sort(codings).others)
 
 
 def nothing_special(labels: Labels) -> Match:
@@ -129,11 +137,12 @@ def _meanings(coding: Coding) -> tuple[Coding, ...]:
     return listed_as(coding.code) or (coding,)
 
 
-def _with_all_under(codes: frozenset[str]) -> frozenset[str]:
-    under = {one for one in v3_tables.SENSITIVITIES for code in codes if sensitivity_is_a(one, code)}
-    return codes | under
+@lru_cache(maxsize=256)
+def _all_under(code: str) -> frozenset[str]:
+    return frozenset({code, *(one for one in v3_tables.SENSITIVITIES if sensitivity_is_a(one, code))})
 
 
+@lru_cache(maxsize=256)
 def _all_over(code: str) -> frozenset[str]:
     return frozenset(one for one in v3_tables.SENSITIVITIES if sensitivity_is_a(code, one))
 

@@ -11,14 +11,16 @@ Rules of this file (consent-semantics sections 3 and 4)
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, tzinfo
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
-from consent_store.model import Coding, Data, Effect, Meaning, Reference
+from consent_store.dates import Period
+from consent_store.model import Coding, Data, Effect, Identifier, Meaning, Reference
 from gateway.decision.consents.answer import Target
 from gateway.decision.consents.membership import Moment, names
-from gateway.decision.consents.parties import Party, author_of
+from gateway.decision.consents.parties import author_of
 from gateway.decision.consents.relations import ReferenceLike, Relations, codings_of, identifiers_of, objects, spelled
+from gateway.decision.consents.remembered import kept
 from gateway.decision.consents.spans import Span, span_of
 from gateway.decision.consents.truth import Match, any_of
 from gateway.fhir.dates import clinical_period
@@ -34,21 +36,39 @@ _NOT_DOMAIN: Final = frozenset({"Binary", "Bundle", "Parameters"})
 _DOCUMENTS: Final = frozenset({"DocumentReference", "Composition"})
 
 
+class Shown:
+    """What the context shows to one program: who is who at one moment; who wrote what is looked up once."""
+
+    def __init__(self, relations: Relations, at: datetime, zone: tzinfo | None) -> None:
+        self.relations = relations
+        self.zone = zone
+        self._at = at
+        self._wrote: dict[tuple[Reference, str | None, Identifier | None], Match] = {}
+
+    def wrote(self, reference: Reference, author: ReferenceLike) -> Match:
+        """Say whether `reference` names the author that a record names."""
+        key = (reference, author.reference, author.identifier)
+        found = self._wrote.get(key)
+        if found is None:
+            party, moment = author_of(author, self.relations), Moment(self._at, self.zone, [])
+            found = kept(self._wrote, key, names(reference, party, self.relations, moment))
+        return found
+
+
 class Seen:
     """One resource while it is decided on: what several conditions ask of it is worked out once, when first asked."""
 
-    def __init__(self, target: Target, relations: Relations, at: datetime, zone: tzinfo | None) -> None:
+    def __init__(self, target: Target, shown: Shown) -> None:
         self.target = target
         self.labels = target.labels
         self.view = target.view
-        self.relations = relations
-        self.moment = Moment(at, zone, [])
-        self.erring: list[str] = []
+        self.shown = shown
+        self.relations = shown.relations
 
     @cached_property
     def codes(self) -> frozenset[Coding]:
         """Every coding of the resource, in its one spelling."""
-        return frozenset(canonical(one.coding) for one in self.view.codings)
+        return frozenset(_canonical(one.coding) for one in self.view.codings)
 
     @cached_property
     def bare_codes(self) -> frozenset[str | None]:
@@ -61,14 +81,17 @@ class Seen:
         return frozenset(one.code for one in self.codes if one.system is None)
 
     @cached_property
-    def span(self) -> Span | None:
+    def period(self) -> Period | None:
         """The clinical dates, of what contains it where it has none; None where none is known."""
         period, container = self.target.period, self.target.container
         if period is None and container is not None:
             period = clinical_period(container)
-        if period is None or (period.start is None and period.end is None):
-            return None
-        return span_of(period, self.moment.zone)
+        return None if period is None or (period.start is None and period.end is None) else period
+
+    @cached_property
+    def span(self) -> Span | None:
+        """The clinical dates as instants."""
+        return None if self.period is None else span_of(self.period, self.shown.zone)
 
     @cached_property
     def key(self) -> str | None:
@@ -87,12 +110,11 @@ class Seen:
         return frozenset(key for view in views for key in self.relations.links(view, context))
 
     @cached_property
-    def authors(self) -> tuple[Party, ...]:
+    def authors(self) -> tuple[ReferenceLike, ...]:
         """Who made the resource, as it says itself, or as what contains it says."""
-        found: tuple[ReferenceLike, ...] = self.target.authors
-        if not found and self.target.container is not None:
-            found = authors(self.target.container)
-        return tuple(author_of(author, self.relations) for author in found)
+        if not self.target.authors and self.target.container is not None:
+            return authors(self.target.container)
+        return self.target.authors
 
     @cached_property
     def profiles(self) -> frozenset[str]:
@@ -114,6 +136,9 @@ class Seen:
 
 
 Test = Callable[[Seen], Match]
+
+# Resources of one patient say the same codes again and again.
+_canonical: Final = lru_cache(maxsize=4096)(canonical)
 
 
 def class_test(codings: Iterable[Coding]) -> Test:
@@ -189,7 +214,7 @@ def author_test(authors: Iterable[Reference]) -> Test:
 def _authored(reference: Reference, seen: Seen) -> Match:
     if not seen.authors:
         return Match.UNSURE
-    return any_of(names(reference, author, seen.relations, seen.moment) for author in seen.authors)
+    return any_of(seen.shown.wrote(reference, author) for author in seen.authors)
 
 
 def data_test(data: Iterable[Data], effect: Effect, *, pcf: bool) -> Test:

@@ -5,42 +5,38 @@ Rules of this file (consent-semantics sections 2 and 7)
 2. Within a group the newest consent that applies speaks; across groups a deny wins; nothing that applies is no answer.
 3. Older permits of a group add up, as far back as the newest deny: 42 CFR Part 2 looks for one that meets its form.
 4. The program holds from its instant until before `valid_until`; the same resource gets the same answer.
+5. An answer depends on what the conditions say alone, so it is kept for all resources of which they say the same.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, tzinfo
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from functools import cached_property
+from itertools import accumulate
+from typing import Final
 
 import msgspec
 
-from consent_store.model import Effect
 from gateway.decision.consents.answer import ConsentAnswer, Permit, Target
-from gateway.decision.consents.groups import Dated
-from gateway.decision.consents.matching import Seen
-from gateway.decision.consents.relations import Relations
-from gateway.decision.consents.rules import Doubt
+from gateway.decision.consents.asking import Asking, Told
+from gateway.decision.consents.matching import Shown
+from gateway.decision.consents.remembered import kept
+from gateway.decision.consents.rules import Node
+from gateway.decision.consents.terms import Doubt
 from gateway.decision.consents.truth import Match
 from gateway.decision.model import Answer, Cause
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """A provision of which all but the data is settled. `live`: it may match, where each of `doubts` says at least
-    `needs`. `within`: counts only where its parent matches."""
-
-    cause: Cause
-    effect: Effect
-    needs: Match
-    live: bool
-    doubts: tuple[Doubt, ...] = ()
-    within: bool = False
-    children: tuple["Settled", ...] = ()
-    permit: Permit | None = None
-
-
 class Line(msgspec.Struct, frozen=True):
-    """One consent of a group."""
+    """One consent of a group, with the span of its date; spans of one group are told alike, so that they compare."""
 
-    dated: Dated
-    root: Settled
+    first: datetime
+    after: datetime
+    root: Node
+
+    def older_than(self, first: datetime) -> bool:
+        """Say whether this consent is surely older than one whose date begins at `first`."""
+        return self.after <= first and self.first < first
 
 
 class Spoken(msgspec.Struct, frozen=True):
@@ -51,114 +47,166 @@ class Spoken(msgspec.Struct, frozen=True):
     permitting: tuple[Permit, ...] = ()
 
 
-class ConsentProgram(msgspec.Struct, frozen=True):
-    """One subject's consents for one exchange. `settled` is what groups say of every resource alike."""
+_SILENT: Final = Spoken()
 
-    settled: tuple[Spoken, ...]
-    open_groups: tuple[tuple[Line, ...], ...]
-    erring: tuple[str, ...]
-    relations: Relations
-    at: datetime
-    zone: tzinfo | None
-    valid_until: datetime | None
+
+class Group:
+    """The consents of one custodian and policy, newest first, the first of them number `first` of the program.
+    `silence` is what it says of a resource of which every condition says no."""
+
+    def __init__(self, lines: Sequence[Line], first: int) -> None:
+        self.lines = lines
+        self.first = first
+        self._quiet = [_outcome(line.root, None, []) for line in lines]
+        self.silence = self._spoken(self._quiet.__getitem__)
+        alone = len(lines) == 1 and not lines[0].root.children
+        self._only = _said(lines[0].root) if alone else None
+
+    def says(self, told: Told, opened: AbstractSet[int], erring: list[str]) -> Spoken:
+        """Say what the group says where a condition of the consents `opened`, by number, says more than no."""
+        if self._only is not None:
+            return self._only if _holds(self.lines[0].root, told, erring) else _SILENT
+
+        def rule_of(number: int) -> Node | None:
+            opens = self.first + number in opened
+            return _outcome(self.lines[number].root, told, erring) if opens else self._quiet[number]
+
+        return self._spoken(rule_of)
+
+    def _spoken(self, rule_of: Callable[[int], Node | None]) -> Spoken:
+        """Say what the group says, where each of its consents says what `rule_of` gives for its place.
+
+        `newest` is where the date of the newest consent that applies begins: who is surely older does not speak. Its
+        permit is still counted while no deny stands between (rule 3).
+        """
+        newest: datetime | None = None
+        denies: list[Cause] = []
+        permits: list[Cause] = []
+        permitting: list[Permit] = []
+        earlier: list[tuple[datetime, Permit]] = []
+        blocked = False
+        for number, line in enumerate(self.lines):
+            older = newest is not None and line.older_than(newest)
+            if older and blocked:
+                continue
+            rule = rule_of(number)
+            if rule is None:
+                continue
+            newest = newest or line.first
+            if rule.permit is None:
+                blocked = True
+                earlier = [one for one in earlier if line.older_than(one[0])]
+                denies.extend(() if older else (rule.cause,))
+            elif older:
+                earlier.append((line.first, rule.permit))
+            else:
+                permits.append(rule.cause)
+                permitting.append(rule.permit)
+        if denies:
+            return Spoken(denies=tuple(denies))
+        if not permits:
+            return _SILENT
+        return Spoken(permits=tuple(permits), permitting=(*permitting, *(permit for _, permit in earlier)))
+
+
+class ConsentProgram:
+    """One subject's consents for one exchange: groups of lines, each newest first. `opening`: every condition that is
+    left, with the lines, by number over all groups, in which a provision asks it first. No `valid_until`: for ever."""
+
+    def __init__(
+        self,
+        groups: Iterable[Sequence[Line]],
+        opening: Mapping[Doubt, Sequence[int]],
+        erring: Iterable[str],
+        shown: Shown,
+        valid_until: datetime | None,
+    ) -> None:
+        self.valid_until = valid_until
+        self.erring = tuple(sorted(set(erring)))
+        self._lines = tuple(groups)
+        self._opening = opening
+        self._shown = shown
+        self._answers: dict[Told, ConsentAnswer] = {}
 
     def decide(self, target: Target) -> ConsentAnswer:
         """Answer for one resource: any deny that speaks is DENY, else any permit PERMIT, else NOT_APPLICABLE."""
-        seen = Seen(target, self.relations, self.at, self.zone)
-        spoken = (*self.settled, *(_speak(group, seen) for group in self.open_groups))
-        denies = tuple(cause for one in spoken for cause in one.denies)
-        permits = tuple(cause for one in spoken for cause in one.permits)
+        told = self._asking(target)
+        answer = self._answers.get(told)
+        return kept(self._answers, told, self._answer(told)) if answer is None else answer
+
+    @cached_property
+    def _groups(self) -> tuple[Group, ...]:
+        firsts = accumulate(map(len, self._lines), initial=0)
+        return tuple(Group(lines, first) for lines, first in zip(self._lines, firsts, strict=False))
+
+    @cached_property
+    def _loud(self) -> frozenset[int]:
+        """The groups that speak of every resource, by number."""
+        return frozenset(number for number, group in enumerate(self._groups) if group.silence is not _SILENT)
+
+    @cached_property
+    def _holders(self) -> tuple[int, ...]:
+        """The group of each consent, by number."""
+        return tuple(number for number, lines in enumerate(self._lines) for _ in lines)
+
+    @cached_property
+    def _asking(self) -> Asking:
+        return Asking(self._opening, self._shown)
+
+    @cached_property
+    def _openings(self) -> tuple[tuple[int, int, Sequence[int]], ...]:
+        """Each condition that opens lines, as facet and number, with those lines."""
+        return tuple((int(doubt.facet), doubt.number, lines) for doubt, lines in self._opening.items() if lines)
+
+    def _answer(self, told: Told) -> ConsentAnswer:
+        opened = set[int]()
+        for facet, number, lines in self._openings:
+            if told[facet][number]:
+                opened.update(lines)
+        touched = {self._holders[line] for line in opened}
+        erring: list[str] = []
+        spoken = [
+            self._groups[number].says(told, opened, erring) if number in touched else self._groups[number].silence
+            for number in sorted(touched | self._loud)
+        ]
+        denies = tuple([cause for one in spoken for cause in one.denies])
+        permits = tuple([cause for one in spoken for cause in one.permits])
         return ConsentAnswer(
             answer=Answer.DENY if denies else Answer.PERMIT if permits else Answer.NOT_APPLICABLE,
             causes=denies or permits,
-            permitting=tuple(permit for one in spoken for permit in one.permitting),
-            erring=tuple(dict.fromkeys((*self.erring, *seen.erring))) if seen.erring else self.erring,
+            permitting=tuple([permit for one in spoken for permit in one.permitting]),
+            erring=tuple(dict.fromkeys((*self.erring, *erring))) if erring else self.erring,
         )
 
 
-def program_of(
-    groups: Iterable[Sequence[Line]],
-    erring: Iterable[str],
-    relations: Relations,
-    moment: tuple[datetime, tzinfo | None],
-    valid_until: datetime | None,
-) -> ConsentProgram:
-    """Make the program of settled groups, each newest first; what no resource can change is answered now."""
-    settled, waiting = [], []
-    for group in groups:
-        if any(_turns_on_data(line.root) for line in group):
-            waiting.append(tuple(group))
-        else:
-            settled.append(_speak(group, None))
-    return ConsentProgram(
-        settled=tuple(settled),
-        open_groups=tuple(waiting),
-        erring=tuple(sorted(set(erring))),
-        relations=relations,
-        at=moment[0],
-        zone=moment[1],
-        valid_until=valid_until,
-    )
+def _said(rule: Node) -> Spoken:
+    """Give what a group says of which this provision is all."""
+    if rule.permit is None:
+        return Spoken(denies=(rule.cause,))
+    return Spoken(permits=(rule.cause,), permitting=(rule.permit,))
 
 
-def _turns_on_data(rule: Settled) -> bool:
-    return bool(rule.live and rule.doubts) or any(_turns_on_data(child) for child in rule.children)
-
-
-def _speak(group: Sequence[Line], seen: Seen | None) -> Spoken:
-    """Say what a group, newest first, says of a resource (None: of any).
-
-    `newest` is where the date of the newest consent that applies begins: who is surely older does not speak. Its permit
-    is still counted while no deny stands between (rule 3).
-    """
-    newest: datetime | None = None
-    denies: list[Cause] = []
-    permits: list[Cause] = []
-    permitting: list[Permit] = []
-    earlier: list[tuple[datetime, Permit]] = []
-    blocked = False
-    for line in group:
-        older = newest is not None and line.dated.older_than(newest)
-        if older and blocked:
-            continue
-        rule = _outcome(line.root, seen)
-        if rule is None:
-            continue
-        newest = newest or line.dated.first
-        if rule.permit is None:
-            blocked = True
-            earlier = [one for one in earlier if line.dated.older_than(one[0])]
-            denies.extend(() if older else (rule.cause,))
-        elif older:
-            earlier.append((line.dated.first, rule.permit))
-        else:
-            permits.append(rule.cause)
-            permitting.append(rule.permit)
-    if denies:
-        return Spoken(denies=tuple(denies))
-    return Spoken(permits=tuple(permits), permitting=(*permitting, *(permit for _, permit in earlier)))
-
-
-def _outcome(rule: Settled, seen: Seen | None) -> Settled | None:
-    """Give the deepest provision that matches, a deny before a permit; None where none does."""
-    matched = rule.live and _holds(rule, seen)
-    best: Settled | None = None
+def _outcome(rule: Node, told: Told | None, erring: list[str]) -> Node | None:
+    """Give the deepest provision that matches, a deny before a permit; None where none does. `told` None: every
+    condition says no."""
+    matched = rule.live and _holds(rule, told, erring)
+    best: Node | None = None
     for child in rule.children:
         if child.within and not matched:
             continue
-        found = _outcome(child, seen)
-        if found is not None and (best is None or found.effect is Effect.DENY):
+        found = _outcome(child, told, erring)
+        if found is not None and (best is None or found.permit is None):
             best = found
-        if best is not None and best.effect is Effect.DENY:
+        if best is not None and best.permit is None:
             break
     return best or (rule if matched else None)
 
 
-def _holds(rule: Settled, seen: Seen | None) -> bool:
+def _holds(rule: Node, told: Told | None, erring: list[str]) -> bool:
     for doubt in rule.doubts:
-        said = Match.UNSURE if seen is None else doubt.test(seen)
-        if said is Match.UNSURE and seen is not None:
-            seen.erring.append(f"{rule.cause.consent}: {doubt.what}")
+        said = Match.NO if told is None else told[doubt.facet][doubt.number]
+        if said == Match.UNSURE:
+            erring.append(f"{rule.cause.consent}: {doubt.what}")
         if said < rule.needs:
             return False
     return True

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from consent_store.model import Coding, Identifier, Reference
+from gateway.decision.consents.remembered import kept
 from gateway.directory.model import Directory, Participant
 from gateway.fhir.references import Base, Foreign, Local, Target, Urn, parse
 from gateway.fhir.view import ResourceView
@@ -50,6 +51,7 @@ class Relations(msgspec.Struct, frozen=True):
     signed: frozenset[str]  # what a Provenance with a signature has as target
     kinds: Mapping[str, frozenset[str]]
     own: frozenset[Base]
+    resolved: dict[str, str | None] = msgspec.field(default_factory=dict)  # what was asked before
 
     @classmethod
     def of(
@@ -83,7 +85,11 @@ class Relations(msgspec.Struct, frozen=True):
     def key(self, reference: str | None) -> str | None:
         """Resolve literal reference text: `Type/id` where it is ours, `base/Type/id` elsewhere, a urn as it is.
         None for a fragment or what is no reference."""
-        return resolve(reference, self.own)
+        if reference is None:
+            return None
+        if reference not in self.resolved:
+            kept(self.resolved, reference, resolve(reference, self.own))
+        return self.resolved[reference]
 
     def same(self, one: ReferenceLike, other: ReferenceLike) -> bool:
         """Say whether two references surely name one thing: by resolved reference, by identifier, or by a resource
@@ -111,7 +117,8 @@ class Relations(msgspec.Struct, frozen=True):
         found = (
             self.identified.get(reference.identifier, frozenset()) if reference.identifier is not None else frozenset()
         )
-        key = resolve(reference.reference, self.own, context)
+        text = reference.reference
+        key = self.key(text) if context is None else resolve(text, self.own, context)
         return found | {key} if key is not None else found
 
 

@@ -9,17 +9,28 @@ Rules of this file (consent-semantics section 2)
 """
 
 from collections.abc import Iterable
-from datetime import tzinfo
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
 
 from consent_store.model import Coding, Consent, Dialect, Effect, Meaning, Provision, Reference
-from gateway.decision.consents.label_tests import LabelTest, deny_labels, nothing_special, permit_labels
-from gateway.decision.consents.matching import Seen, Test, author_test, class_test, code_test, data_test, period_test
+from gateway.decision.consents.answer import Permit
+from gateway.decision.consents.causes import cause_of
+from gateway.decision.consents.doubts import (
+    author_doubt,
+    class_doubt,
+    code_doubt,
+    data_doubt,
+    date_doubt,
+    label_doubt,
+    regular_doubt,
+)
 from gateway.decision.consents.roles import Kind, kind_of
-from gateway.decision.consents.spans import Span, span_of
-from gateway.decision.consents.truth import Match
+from gateway.decision.consents.spans import Span
+from gateway.decision.consents.terms import Doubt, Interned, Terms
+from gateway.decision.consents.truth import Match, needed
+from gateway.decision.model import Cause
 from gateway.fhir.terminology import canonical
 
 HREX_REGULAR: Final = "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition-hrex-consent.html#regular"
@@ -27,33 +38,21 @@ HREX_REGULAR: Final = "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition-h
 _PCF: Final = "https://profiles.ihe.net/ITI/PCF/StructureDefinition/"
 
 
-class Doubt(msgspec.Struct, frozen=True):
-    """A condition on the data, and what to say where it cannot be told."""
-
-    test: Test
-    what: str
-
-
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """One provision, or a Consent's own base, with what it inherits. `recipients` must hold choice by choice, each a
-    list of alternatives; so must `disclosers` (as custodian?, who) and `spans`. `within`: counts only where the parent
-    matches. `doubtful`: what it inherits could not be read."""
+    """One provision, or a Consent's own base; `cause` is what it says where it speaks, `permit` what it then gives,
+    None for a deny. `doubts` are its conditions on the data, none where it cannot be read; each must say at least
+    `needs`. `within`: counts only where the parent matches. Once settled, `live` says whether it may match at all."""
 
-    path: str
-    effect: Effect
+    cause: Cause
+    permit: Permit | None
+    needs: Match
     unreadable: bool
-    doubtful: bool
-    purposes: tuple[Coding, ...]
-    actions: tuple[tuple[Coding, ...], ...]
-    recipients: tuple[tuple[Reference, ...], ...]
-    disclosers: tuple[tuple[bool, Reference], ...]
-    unknown_role: bool
-    spans: tuple[Span, ...]
-    labels: tuple[Coding, ...]
-    doubts: tuple[Doubt, ...]
-    authors: tuple[Reference, ...]
-    within: bool
+    terms: Terms
+    doubts: tuple[Doubt, ...] = ()
+    authors: tuple[Reference, ...] = ()
+    within: bool = False
     children: tuple["Node", ...] = ()
+    live: bool = True
 
 
 class _Inherited(msgspec.Struct, frozen=True):
@@ -67,23 +66,36 @@ class _Inherited(msgspec.Struct, frozen=True):
     spans: tuple[Span, ...] = ()
 
 
-def rules_of(consent: Consent, base: Effect, zone: tzinfo | None) -> Node:
-    """Give the tree of a Consent whose base decision is `base` and which nests no deeper than recursion goes."""
-    return _Builder(consent, zone).tree(base)
+class _Actors(msgspec.Struct, frozen=True):
+    """The actors of one provision; `disclosers` with whether as custodian, `unknown`: one has a role we do not know."""
+
+    recipients: tuple[Reference, ...] = ()
+    disclosers: tuple[tuple[bool, Reference], ...] = ()
+    authors: tuple[Reference, ...] = ()
+    unknown: bool = False
+
+
+_NOBODY: Final = _Actors()
+
+
+def rules_of(consent: Consent, name: str, base: Effect, interned: Interned) -> Node:
+    """Give the tree of a Consent whose base decision is `base` and which nests no deeper than recursion goes. `name` is
+    how causes name it; what its provisions ask is kept in `interned`."""
+    return _Builder(consent, name, interned).tree(base)
 
 
 class _Builder:
     """Builds the nodes of one Consent."""
 
-    def __init__(self, consent: Consent, zone: tzinfo | None) -> None:
+    def __init__(self, consent: Consent, name: str, interned: Interned) -> None:
         self.consent = consent
-        self.zone = zone
+        self.name = name
+        self.interned = interned
         self.r5 = consent.dialect is Dialect.R5
-        self.pcf = _declares_pcf(consent)
         self.regular = HREX_REGULAR in consent.policies
 
     def tree(self, base: Effect) -> Node:
-        spans = (span_of(self.consent.period, self.zone),) if self.consent.period is not None else ()
+        spans = (self.interned.span(self.consent.period),) if self.consent.period is not None else ()
         above = _Inherited(recipients=self.consent.grantees, spans=spans)
         if not self.r5 and self.consent.provisions:
             return self.node(self.consent.provisions[0], base, "provision[0]", above)
@@ -95,27 +107,51 @@ class _Builder:
         return msgspec.structs.replace(root, children=exceptions)
 
     def node(self, one: Provision, effect: Effect, path: str, above: _Inherited, *, within: bool = False) -> Node:
-        own = self.who(one, Kind.RECIPIENT)
-        below = self.handed_down(one, above, own)
-        choices = (below.recipients,) if below.recipients else ()
-        if own and self.consent.grantees and effect is Effect.PERMIT:
-            choices = (*choices, self.consent.grantees)
+        who = self.actors(one)
+        below = self.handed_down(one, above, who)
+        unreadable = bool(one.unreadable)
+        place = f"{self.name}#{path}" if path else self.name
+        terms = self.terms(one, effect, below, whose=who.recipients, doubtful=above.doubtful)
         return Node(
-            path=path,
-            effect=effect,
-            unreadable=bool(one.unreadable),
-            doubtful=above.doubtful,
-            purposes=below.purposes,
-            actions=one.actions,
-            recipients=choices,
-            disclosers=below.disclosers,
-            unknown_role=below.unknown_role,
-            spans=below.spans,
-            labels=tuple(map(canonical, one.labels)),
-            doubts=tuple(self.doubts(one, effect)),
-            authors=(*self.who(one, Kind.AUTHOR), *_authored_by(one)),
+            cause=cause_of(self.consent, place, effect, unreadable=unreadable),
+            permit=self.permit(one, path, terms) if effect is Effect.PERMIT else None,
+            needs=needed(effect),
+            unreadable=unreadable,
+            terms=terms,
+            doubts=() if unreadable else tuple(self.doubts(one, effect, who.authors)),
+            authors=(*who.authors, *_authored_by(one)),
             within=within,
             children=tuple(self.children(one, effect, path, below)),
+        )
+
+    def permit(self, one: Provision, path: str, terms: Terms) -> Permit:
+        """Give the permit that a provision is where it counts: for a discloser it names, or that holds the Consent."""
+        return Permit(
+            consent=self.consent,
+            path=path,
+            purposes=terms.purposes,
+            labels=tuple(map(canonical, one.labels)),
+            names_recipient=bool(terms.recipients),
+            names_discloser=bool(terms.disclosers) or bool(self.consent.custodians),
+        )
+
+    def terms(
+        self, one: Provision, effect: Effect, stated: _Inherited, *, whose: tuple[Reference, ...], doubtful: bool
+    ) -> Terms:
+        """Give the terms of a provision that itself names the recipients `whose`."""
+        choices = (stated.recipients,) if stated.recipients else ()
+        if whose and self.consent.grantees and effect is Effect.PERMIT:
+            choices = (*choices, self.consent.grantees)
+        return self.interned.terms(
+            Terms(
+                doubtful=doubtful,
+                purposes=stated.purposes,
+                actions=one.actions,
+                recipients=choices,
+                disclosers=stated.disclosers,
+                unknown_role=stated.unknown_role,
+                spans=stated.spans,
+            )
         )
 
     def children(self, one: Provision, effect: Effect, path: str, below: _Inherited) -> Iterable[Node]:
@@ -125,56 +161,58 @@ class _Builder:
             within = self.r5 or (exception and own is Effect.PERMIT)
             yield self.node(inner, own, f"{path}.provision[{index}]", below, within=within)
 
-    def handed_down(self, one: Provision, above: _Inherited, recipients: tuple[Reference, ...]) -> _Inherited:
-        disclosers = (
-            *((True, who) for who in self.who(one, Kind.CUSTODIAN)),
-            *((False, who) for who in self.who(one, Kind.DISCLOSER)),
-        )
-        unknown = any(kind_of(actor, self.consent.dialect) is Kind.UNKNOWN for actor in one.actors)
-        own_span = (span_of(one.period, self.zone),) if one.period is not None else ()
+    def handed_down(self, one: Provision, above: _Inherited, who: _Actors) -> _Inherited:
+        own_span = (self.interned.span(one.period),) if one.period is not None else ()
         return _Inherited(
             purposes=tuple(map(canonical, one.purposes)) or above.purposes,
-            recipients=recipients or above.recipients,
-            disclosers=disclosers or above.disclosers,
-            unknown_role=unknown or (above.unknown_role and not recipients),
+            recipients=who.recipients or above.recipients,
+            disclosers=who.disclosers or above.disclosers,
+            unknown_role=who.unknown or (above.unknown_role and not who.recipients),
             doubtful=above.doubtful or bool(one.unreadable),
             spans=(*above.spans, *own_span),
         )
 
-    def who(self, one: Provision, kind: Kind) -> tuple[Reference, ...]:
-        """Give the references of the actors of one kind; one without reference names nobody."""
-        found = (actor for actor in one.actors if kind_of(actor, self.consent.dialect) is kind)
-        return tuple(actor.reference or Reference() for actor in found)
+    def actors(self, one: Provision) -> _Actors:
+        """Sort the references of the actors by kind; an actor without reference names nobody."""
+        if not one.actors:
+            return _NOBODY
+        by_kind: dict[Kind, list[Reference]] = {kind: [] for kind in Kind}
+        for actor in one.actors:
+            by_kind[kind_of(actor, self.consent.dialect)].append(actor.reference or Reference())
+        return _Actors(
+            recipients=tuple(by_kind[Kind.RECIPIENT]),
+            disclosers=(
+                *((True, who) for who in by_kind[Kind.CUSTODIAN]),
+                *((False, who) for who in by_kind[Kind.DISCLOSER]),
+            ),
+            authors=tuple(by_kind[Kind.AUTHOR]),
+            unknown=bool(by_kind[Kind.UNKNOWN]),
+        )
 
-    def doubts(self, one: Provision, effect: Effect) -> Iterable[Doubt]:
+    def doubts(self, one: Provision, effect: Effect, authors: tuple[Reference, ...]) -> Iterable[Doubt]:
         if one.labels:
-            labels = permit_labels(one.labels) if effect is Effect.PERMIT else deny_labels(one.labels)
-            yield Doubt(_on_labels(labels), "the labels of the record are not all known")
+            yield label_doubt(one.labels, effect, self.interned)
         if self.regular and effect is Effect.PERMIT:
-            yield Doubt(_on_labels(nothing_special), "the labels of the record are not all known")
+            yield regular_doubt(self.interned)
         if one.classes:
-            yield Doubt(class_test(one.classes), "the class has no system")
+            yield class_doubt(one.classes, self.interned)
         if one.codes:
-            yield Doubt(code_test(one.codes), "a code has no system")
+            yield code_doubt(one.codes, self.interned)
         if one.data_period is not None:
-            span = span_of(one.data_period, self.zone)
-            yield Doubt(period_test(span), "the record is not surely inside or outside the data period")
+            yield date_doubt(one.data_period, self.interned)
         if one.data:
-            yield Doubt(data_test(one.data, effect, pcf=self.pcf), "whether the record is among the data is not known")
-        authors = self.who(one, Kind.AUTHOR)
+            yield data_doubt(one.data, effect, self.interned, pcf=self.pcf)
         if authors:
-            yield Doubt(author_test(authors), "the author of the record is not known")
+            yield author_doubt(authors, self.interned)
+
+    @cached_property
+    def pcf(self) -> bool:
+        """Whether the Consent declares a profile of IHE PCF; only provision.data reads it."""
+        return _declares_pcf(self.consent)
 
 
 def _authored_by(one: Provision) -> tuple[Reference, ...]:
     return tuple(data.reference for data in one.data if data.meaning is Meaning.AUTHORED_BY)
-
-
-def _on_labels(test: LabelTest) -> Test:
-    def on(seen: Seen) -> Match:
-        return test(seen.labels)
-
-    return on
 
 
 def _other(effect: Effect) -> Effect:
