@@ -119,17 +119,19 @@ class Reach:
         """Give what a resource named before it was withheld or edited."""
         opinion = self.opinion_of(view)
         cut = opinion.cut
-        for found in view.references:
-            if not opinion.released or within(found.at, cut):
-                yield from self.resolve(view, found).views
+        return (target for at, target in self._named(view) if not opinion.released or within(at, cut))
 
     def _standing(self, view: ResourceView) -> Iterator[ResourceView]:
         """Give what a released resource still names; a withheld one names nothing."""
         opinion = self.opinion_of(view)
         cut = opinion.cut
+        return (target for at, target in self._named(view) if opinion.released and not within(at, cut))
+
+    def _named(self, view: ResourceView) -> Iterator[tuple[str, ResourceView]]:
         for found in view.references:
-            if opinion.released and not within(found.at, cut):
-                yield from self.resolve(view, found).views
+            yield from ((found.at, target) for target in self.resolve(view, found).views)
+        for link in view.links:
+            yield from ((link.at, target) for target in self.resolver.resolve_text(view, link.text).views)
 
 
 def _tops(views: Sequence[ResourceView]) -> dict[int, int]:
