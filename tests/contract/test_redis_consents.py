@@ -6,11 +6,13 @@ import time
 import uuid
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
 from consent_store.model import Consent, PatientKey, Unreadable
 from consent_store.redis import RedisConsentStore
+from consent_store.redis_kept import Kept
 from consent_store.redis_server import unsafe
 from consent_store.store import Failed, Found, StoreUnavailable, Subject, VersionConflict
 from tests.consents import MRN, r4, text
@@ -186,6 +188,21 @@ async def test_nobody_there_or_nobody_answering_is_unavailable_soon():
     listening.close()
 
 
+async def test_what_fails_is_not_tried_again():
+    """A write whose answer is lost may have been made: to send it once more is the caller's to decide."""
+    came = 0
+
+    async def closing(reader, writer):
+        nonlocal came
+        came += 1
+        writer.close()
+
+    listening = await asyncio.start_server(closing, "127.0.0.1", 0)
+    await refused(f"redis://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+    assert 1 == came
+    listening.close()
+
+
 # Loss -------------------------------------------------------------------------------------------------------------
 async def test_a_store_that_was_emptied_is_unavailable(tmp_path):
     """A server whose data are gone says nothing about anybody: not that there are no consents (L081, L088)."""
@@ -345,6 +362,19 @@ async def cut_off(other, key) -> None:
     await other.hset(key, "1", raw[: len(raw) // 2])
 
 
+async def older(other, key) -> None:
+    """The text of its own first version in the place of the second."""
+    await other.hset(key, mapping={"2": await other.hget(key, "1"), "last": "2"})
+    (term,) = [one for one in await other.keys(key.partition(":")[0] + ":t:*") if await other.hexists(one, "a")]
+    await other.hset(term, "a", "2")
+
+
+async def of_nobody(other, key) -> None:
+    """A text that was not filed for this patient."""
+    kept = msgspec.msgpack.decode(await other.hget(key, "1"), type=Kept)
+    await other.hset(key, "1", msgspec.msgpack.encode(msgspec.structs.replace(kept, terms=())))
+
+
 async def another(other, key) -> None:
     """The text of patient 2's Consent in the place of patient 1's."""
     await other.hset(key, "1", await other.hget(key[:-1] + "b", "1"))
@@ -360,6 +390,8 @@ DAMAGES = {
     "last version without text": lambda other, key: other.hset(key, "last", "7"),
     "last version no number": lambda other, key: other.hset(key, "last", "x"),
     "another's text": another,
+    "an older version's text": older,
+    "a text of nobody's": of_nobody,
 }
 
 
@@ -381,6 +413,18 @@ async def test_a_damaged_consent_is_unreadable_for_its_patient_alone(server, dam
         )
         with pytest.raises((StoreUnavailable, VersionConflict)):
             await put(store, r4(id="a"))
+
+
+async def test_a_version_is_never_written_over(server):
+    """Where the last version was set back, the one that would come next is there already, and stays."""
+    prefix = uuid.uuid4().hex
+    async with opened(server, prefix) as store, client(server) as other:
+        await put(store, r4(id="a"))
+        second = await put(store, r4(id="a", status="inactive"), expect="1")
+        await other.hset(f"{prefix}:c:a", "last", "1")
+        with pytest.raises(StoreUnavailable):
+            await put(store, r4(id="a"), expect="1")
+        assert second == await store.get("a", "2")
 
 
 async def test_a_damaged_version_is_listed_and_holds_nothing(server):
@@ -481,6 +525,31 @@ async def test_an_answer_goes_to_who_asked_whoever_gives_up(server):
             await asyncio.gather(*asking, return_exceptions=True)
             answers = await asyncio.gather(*(found(store, str(record)) for record in range(20)))
             assert [f"c{record}" for record in range(20)] == [one.consents[0].id for one in answers]
+
+
+class Late:
+    """A server whose answers come one question late, as on a connection that was given up half-way."""
+
+    def __init__(self, inner) -> None:
+        self.inner, self.before = inner, None
+
+    async def ask(self, *commands):
+        given, self.before = self.before, await self.inner.ask(*commands)
+        return given or self.before
+
+    async def close(self):
+        await self.inner.close()
+
+
+async def test_another_s_answer_is_not_taken(server):
+    """Should an answer come that is not to what was asked, nobody's consents become another's."""
+    async with opened(server) as store:
+        for record in ("1", "2"):
+            await put(store, r4(id=f"c{record}", patient={"reference": f"Patient/{record}"}))
+        store._server = Late(store._server)
+        assert ["c1"] == [one.id for one in (await found(store, "1")).consents]
+        with pytest.raises(StoreUnavailable, match="not to what was asked"):
+            await found(store, "2")
 
 
 async def test_a_write_that_is_cancelled_is_done_whole_or_not_at_all(server):

@@ -8,7 +8,7 @@ import pytest
 
 from consent_store.fetching import AiohttpFetch, FetchFailed
 from consent_store.model import Consent, Identifier, PatientKey, Status, Unreadable
-from consent_store.searchset import Unusable, beneath
+from consent_store.searchset import Unusable, beneath, read_page
 from consent_store.store import Failed, Found, NotOffered, StoreUnavailable, Subject
 from gateway.proxy.upstream import new_session
 from tests.consents import MRN, deny, r4, text
@@ -198,6 +198,19 @@ async def test_an_answer_that_is_not_whole_and_plain_fails_its_subject_alone(how
     answers = await store_of(server).snapshot([subject("1"), subject("2")])
     assert isinstance(answers[subject("1")], Failed)
     assert ["b"] == [one.id for one in answers[subject("2")].consents]
+
+
+ACROSS_PAGES = frozenset(
+    {"total above", "total below", "total of nothing", "the same twice", "another's", "another's alone"}
+    | {"next elsewhere", "next to itself"}
+)
+
+
+@pytest.mark.parametrize("how", sorted(set(ANSWERS) - ACROSS_PAGES))
+def test_a_page_is_refused_by_itself(how):
+    """What is wrong with one page is seen there, not only in what follows from it."""
+    with pytest.raises(Unusable):
+        read_page(ANSWERS[how])
 
 
 @pytest.mark.parametrize("how", sorted(set(ANSWERS) - {"next to itself", "next elsewhere", "another's alone"}))
