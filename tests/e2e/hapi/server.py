@@ -92,6 +92,11 @@ class Hapi:
                 self._put(phase[start : start + _MOST])
         return Loaded(len(texts), time.monotonic() - began)
 
+    def put_xml(self, place: str, text: bytes) -> None:
+        """Store a resource that is given as XML; from then on HAPI gives it as JSON. Raises HTTPStatusError."""
+        headers = {"Content-Type": "application/fhir+xml"}
+        self.client.put(f"{self.base}/{place}", content=text, headers=headers).raise_for_status()
+
     def _put(self, named: list[tuple[str, bytes]]) -> None:
         entries = [
             b'{"fullUrl":"%s/%s","resource":%s,"request":{"method":"PUT","url":"%s"}}'

@@ -1,0 +1,113 @@
+"""Da Vinci's attribution list, which is published as XML alone: a Group that names three members of a plan.
+
+HAPI turns it into JSON when it stores it; the gateway reads, sends and takes JSON only. Expectations are by hand.
+"""
+
+import json
+
+import pytest
+
+from gateway.demo.folder import load_folder
+from gateway.demo.stage import RouteOf
+from tests.e2e.hapi.gateway import gateway
+from tests.e2e.hapi.searchset import matches
+
+GROUPS = {
+    "davincipatientlistexample": "davinci-patient-list-example.xml",
+    "fullexample": "group-fullexample.xml",
+}
+MEMBERS = ("1", "2", "3")
+ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+PARTIES = [
+    {"id": "plan", "type": "mco", "references": ["Organization/1"], "purposes": ["HPAYMT"], "hipaa_covered": True},
+    {"id": "clinic", "type": "provider_general", "references": [], "purposes": ["TREAT"], "hipaa_covered": True},
+]
+DIRECTORY = {
+    "participants": PARTIES,
+    "agreements": [],
+    "relationships": [],
+    "clients": [{"client_id": one["id"], "participant": one["id"]} for one in PARTIES],
+}
+
+
+@pytest.fixture(scope="module")
+def attributed(server, shared):
+    """HAPI with the plan's members, their coverage and both Groups."""
+    folder = shared / "data" / "payer-atr"
+    texts = load_folder(folder)
+    server.load(text for text in texts if json.loads(text)["resourceType"] != "Subscription")
+    for id_, name in GROUPS.items():
+        server.put_xml(f"Group/{id_}", (folder / name).read_bytes())
+    return server
+
+
+@pytest.fixture(scope="module")
+def gate(attributed, tmp_path_factory):
+    """A gateway before it: the plan discloses, consent alone decides."""
+    routes = (RouteOf("plan-base", "plan", "base"), RouteOf("plan-hipaa", "plan", "us-hipaa"))
+    with gateway(tmp_path_factory.mktemp("attribution"), attributed, json.dumps(DIRECTORY), routes) as one:
+        yield one
+
+
+def consent(member: str) -> dict:
+    """A member lets the plan disclose for treatment."""
+    scope = {"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}
+    return {
+        "resourceType": "Consent",
+        "status": "active",
+        "scope": {"coding": [scope]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": f"Patient/{member}"},
+        "dateTime": "2026-02-01T09:00:00Z",
+        "performer": [{"reference": f"Patient/{member}"}],
+        "organization": [{"reference": "Organization/1"}],
+        "sourceAttachment": {"contentType": "text/plain", "data": "U2lnbmVk"},
+        "policy": [{"uri": "http://example.org/policy"}],
+        "provision": {
+            "type": "permit",
+            "period": {"start": "2026-02-01", "end": "2036-02-01"},
+            "purpose": [{"system": ACT_REASON, "code": "TREAT"}],
+        },
+    }
+
+
+@pytest.mark.parametrize("id_", GROUPS)
+def test_a_group_needs_the_consent_of_everybody_it_names(gate, attributed, id_):
+    """With the consent of all three it is given, as JSON; with that of fewer it is not there, and again after one
+    revoked."""
+    named = {member["entity"]["reference"] for member in json.loads(attributed.text("Group", id_))["member"]}
+    assert {f"Patient/{one}" for one in MEMBERS} == named
+
+    def seen():
+        answer = gate.ask(f"plan-base/Group/{id_}", "clinic", "TREAT")
+        found = gate.ask(f"plan-base/Group?_id={id_}", "clinic", "TREAT")
+        assert (answer.status_code == 200) == (matches(found.json()) == [f"Group/{id_}"])
+        return answer
+
+    absent = gate.ask("plan-base/Group/never-was", "clinic", "TREAT").content
+    signed = []
+    for member in MEMBERS:
+        assert (404, absent) == (seen().status_code, seen().content)
+        signed.append(gate.sign(consent(member)))
+    answer = seen()
+    assert 200 == answer.status_code
+    assert "application/fhir+json" in answer.headers["content-type"]
+    assert named == {member["entity"]["reference"] for member in answer.json()["member"]}
+    gate.revoke(signed[0])
+    assert (404, absent) == (seen().status_code, seen().content)
+    for one in signed[1:]:
+        gate.revoke(one)
+
+
+def test_xml_is_neither_sent_nor_taken(gate, attributed, shared):
+    """Asked for by header or by `_format` it is refused, and so is a body of it; HAPI is not asked."""
+    before = attributed.requests
+    token = {"Authorization": f"Bearer {gate.token('clinic')}", "X-Purpose-Of-Use": "TREAT"}
+    where = f"{gate.base('plan-hipaa')}/Group/fullexample"
+    xml = {"Accept": "application/fhir+xml"}
+    assert 406 == gate.client.get(where, headers=token | xml).status_code
+    assert 406 == gate.client.get(f"{where}?_format=xml", headers=token).status_code
+    text = (shared / "data" / "payer-atr" / "group-fullexample.xml").read_bytes()
+    posted = {"Content-Type": "application/fhir+xml"}
+    assert 415 == gate.client.post(gate.base("plan-hipaa"), headers=token | posted, content=text).status_code
+    assert before == attributed.requests
