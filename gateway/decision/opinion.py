@@ -19,9 +19,9 @@ from gateway.labels.model import Labels
 
 
 class Opinion(msgspec.Struct, kw_only=True):
-    """See the module. `hidden` names the references that must not be shown, each with the deny behind it; `removed`
-    the members of a claim's numbered lists that go (`renumbered`: this record is edited that way), with the index of
-    the cause."""
+    """See the module. `hidden` names the references and numbers that must not be shown, each with the deny behind it;
+    `removed` the members of a claim's numbered lists that go, with the index of the cause (`renumbered`: this record is
+    edited that way)."""
 
     view: ResourceView
     subjects: tuple[PatientKey, ...]

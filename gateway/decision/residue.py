@@ -57,6 +57,8 @@ def free(
     freeing = _Freeing(opinion, elements)
     found = [(one.at, of_reference(one)) for one in opinion.view.references if not freeing.gone(one.at)]
     found += [(one.at, of_address(one)) for one in opinion.view.links if not freeing.gone(one.at)]
+    referring = {one.at for one in opinion.view.references}
+    found += [(at, Fate(Kind.CUT, cause)) for at, cause in opinion.hidden.items() if at not in referring]
     if not all(freeing.go(at, fate) for at, fate in found if fate.kind is not Kind.KEEP):
         return False
     freeing.summaries()

@@ -9,7 +9,7 @@ Rules of this file
 4. What a record carries of the visit, event or document it belongs to, and of the drug it names: labels.propagation.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -17,8 +17,10 @@ from consent_store.model import ACT_CODE, Identifier
 from gateway.decision.consents import Relations
 from gateway.decision.consents.relations import spelled
 from gateway.decision.facts import Facts
+from gateway.decision.model import Direction
 from gateway.directory.model import Participant
 from gateway.fhir.bundle import Bundle
+from gateway.fhir.identifiers import IdentifierAt, identifiers_in
 from gateway.fhir.origins import encounter_references, source_references
 from gateway.fhir.pointer import element_path
 from gateway.fhir.references import Conditional, Logical, Target
@@ -72,6 +74,12 @@ class Sources:
                 self._enter_role(view)
             elif view.type == "Provenance":
                 self._enter_provenance(view)
+        self._systems = {
+            system: party.id
+            for party in facts.directory.participants.values()
+            if party.part2_program
+            for system in party.identifier_systems
+        }
         self._programs = any(party.part2_program for party in facts.directory.participants.values())
         labels = bundle.security if bundle is not None and bundle.type in _LABELLED_WHOLE else ()
         self._bundle_is_part2 = any(_says_part2(labels_of(coding, "")) for coding in labels)
@@ -143,6 +151,24 @@ class Sources:
             if program is not None and program.part2_program:
                 yield program.id
 
+    def written_by_discloser(self, view: ResourceView) -> bool:
+        """Say whether a record names the discloser, and nobody else registered, as its source."""
+        named = {party.id for found in source_references(view) for party in self.registered(view, found)}
+        return named == {self.facts.exchange.discloser.id}
+
+    def came_from(self, view: ResourceView) -> frozenset[str]:
+        """Give the participants from whom a Provenance shows that a record came; a sender's own word is none."""
+        name = spelled(self.resolver.identity(view))
+        pushed = self.facts.exchange.direction is Direction.PUSH
+        shown = (*self._provenances.get(id(view), ()), *self._provenances.get(name, ()))
+        return frozenset(
+            party.id
+            for provenance in shown
+            if not pushed or provenance.at.startswith("/context/")
+            for found in source_references(provenance)
+            for party in self.registered(provenance, found)
+        )
+
     def _encounters(self, view: ResourceView) -> Iterator[tuple[str, ResourceView]]:
         for found in encounter_references(view):
             yield from ((found.at, target) for target in self.resolve(view, found).views)
@@ -154,13 +180,22 @@ class Sources:
 
     # What a reference names ------------------------------------------------------------------------------------------
     def mentions(self, view: ResourceView) -> dict[str, str]:
-        """Give the references of a record that name a Part 2 program, or someone of one, without being its source:
-        pointer → participant id. They tell that the patient has to do with it (labels.md section 10)."""
+        """Give the references of a record that name a Part 2 program, or someone of one, without being its source, and
+        the numbers that a program gave: pointer → participant id. They tell that the patient has to do with it
+        (labels.md section 10)."""
         if not self._programs:
             return {}
         own = {found.at for found in source_references(view)}
         found_here = ((found.at, self.kind(view, found)) for found in view.references if found.at not in own)
-        return {at: participant for at, (kind, participant) in found_here if kind is SourceKind.PART2}
+        named = {at: participant for at, (kind, participant) in found_here if kind is SourceKind.PART2}
+        found_numbers = tuple(identifiers_in(view))
+        numbers = {one.at: program for one in found_numbers if (program := self._giver(one, named))}
+        assigners = {one.assigner for one in found_numbers}
+        return {at: program for at, program in named.items() if at not in assigners} | numbers
+
+    def _giver(self, number: IdentifierAt, named: Mapping[str, str]) -> str | None:
+        """Give the program that gave a number: by its assigner, or by its system."""
+        return named.get(number.assigner) or self._systems.get(number.system or "")
 
     def kind(self, view: ResourceView, found: ReferenceAt, steps: int = _STEPS) -> _Found:
         """Say what the source behind one reference is, and which participant ("" unknown); None for a reference that

@@ -16,8 +16,9 @@ from consent_store.model import Identifier, PatientKey
 
 
 class Participant(msgspec.Struct, frozen=True, kw_only=True):
-    """One registered party. `references` are its records on the servers (`Organization/7`), `purposes` what it may
-    claim (None: the question did not limit it; the data plane requires a list)."""
+    """One registered party. `references` are its records on the servers (`Organization/7`), `identifier_systems` the
+    systems of the numbers it gives its patients, `purposes` what it may claim (None: the question did not limit it;
+    the data plane requires a list)."""
 
     id: str
     type: str
@@ -25,6 +26,7 @@ class Participant(msgspec.Struct, frozen=True, kw_only=True):
     part2_program: bool = False
     references: frozenset[str] = frozenset()
     identifiers: frozenset[Identifier] = frozenset()
+    identifier_systems: frozenset[str] = frozenset()
     purposes: frozenset[str] | None = None
     attributes: Mapping[str, object] = {}
     name: str = ""

@@ -74,6 +74,7 @@ def _participant(node: Node, types: Collection[str]) -> Participant:
         part2_program=node.at("part2_program").flag(default=False),
         references=frozenset(_reference(item) for item in node.at("references").items()),
         identifiers=frozenset(_identifier(item) for item in node.at("identifiers").items()),
+        identifier_systems=frozenset(node.at("identifier_systems").texts()),
         purposes=_purposes(node.at("purposes")),
         attributes=_attributes(node.at("attributes")),
         name=node.at("name").text(""),
@@ -179,7 +180,8 @@ def _refuse_doubles(top: Node, directory: Directory) -> None:
     seen: dict[str, str] = {}
     for participant in directory.participants.values():
         marks = [f"{one.system}|{one.value}" for one in participant.identifiers]
-        for mark in (*participant.references, *marks):
+        systems = [f"identifier system {system}" for system in participant.identifier_systems]
+        for mark in (*participant.references, *marks, *systems):
             other = seen.setdefault(mark, participant.id)
             if other != participant.id:
                 raise top.at("participants").wrong(f"`{mark}` belongs to `{other}` and to `{participant.id}`")
