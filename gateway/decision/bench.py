@@ -14,14 +14,14 @@ import msgspec
 from consent_store.model import ACT_CODE, Coding, PatientKey
 from gateway.decision.claims import numbered_soundly
 from gateway.decision.combine import Ruling, rule_on
-from gateway.decision.conditions import Case
+from gateway.decision.conditions import Case, derived_of
 from gateway.decision.consents import ConsentAnswer, ConsentProgram, Relations, Target, compile_consents, specialise
 from gateway.decision.facts import Facts
 from gateway.decision.model import Answer, Cause, Direction, SubjectFacts, Verdict
 from gateway.decision.opinion import Opinion
 from gateway.decision.parts import mask, part_rule, uniform_edits
 from gateway.decision.refusals import SERVERS_WORDS, refused
-from gateway.decision.rules import in_force
+from gateway.decision.rules import Recogniser, identifiers_at, in_force
 from gateway.decision.sources import Sources
 from gateway.decision.subjects import linked, owners
 from gateway.fhir.bundle import Bundle
@@ -77,6 +77,8 @@ class Bench:
         self.people = owners(known)
         self.linked = linked(views, known, resolver, facts.source)
         self.rules = in_force(facts.policy, facts.directory, facts.exchange)
+        self.recogniser = Recogniser(facts.policy, facts.exchange, self.sources.written_by_discloser)
+        self.derived: dict[str, dict[bool, None]] = {}  # of what was said though it is derived: what came out
         self.recipient = facts.exchange.recipient.type
         # In what is sent to be carried out by the receiver's server, `Type/id` is one of the receiver's own records.
         carried_out = bundle is not None and bundle.type in ("transaction", "batch")
@@ -164,6 +166,24 @@ class Bench:
         if opinion.released and opinion.patient_bearing and not self.whole:
             opinion.renumbered = rule is not None and numbered_soundly(view.tree)
             opinion.take(uniform_edits(view, rule, self.policy.parts), None)
+            opinion.hidden = {**opinion.hidden, **self._stripped(view)}
+
+    def _stripped(self, view: ResourceView) -> dict[str, Cause]:
+        """Give the identifiers that the policy takes out of every record, each with the reason."""
+        return {
+            at: Cause("law", "deny", one.id, "federal_law", one.cite, "", one.says, "law_other", one.obligations)
+            for one in self.policy.strips
+            for at in identifiers_at(view, one.identifiers)
+        }
+
+    def contradictions(self) -> tuple[str, ...]:
+        """Name what was said of the exchange, a subject or a record of which nothing but the opposite is derived."""
+        return tuple(name for name, agreed in self.derived.items() if True not in agreed)
+
+    def stated(self, view: ResourceView) -> Mapping[str, bool]:
+        """Give what was stated of one resource, by `Type/id` or by its place."""
+        known = self.facts.stated_resources
+        return {**known.get(f"{view.type}/{view.id}", {}), **known.get(view.at, {})} if known else {}
 
     def program(self, subject: SubjectFacts) -> ConsentProgram:
         """Give a subject's consents, specialised to the exchange."""
@@ -213,6 +233,7 @@ class _Rulings:
             container=self.container,
             identity=bench.resolver.identity(self.container or self.view),
         )
+        stated = bench.stated(self.view)
         case = Case(
             policy=bench.policy,
             directory=bench.facts.directory,
@@ -222,8 +243,15 @@ class _Rulings:
             target=target,
             consents=_NO_CONSENTS if subject is None else bench.program(subject).decide(target),
             linked=() if subject is None else self._linked(subject, target),
+            categories=bench.recogniser.categories(self.view, labels),
+            stated=stated,
+            came_from=lambda: bench.sources.came_from(self.view),
         )
-        return rule_on(case, bench.rules, self.view.type, labels)
+        said = {**bench.facts.exchange.attested, **(subject.stated if subject else {}), **stated}
+        if said and subject is not None:
+            for name, truth in derived_of(case, said).items():
+                bench.derived.setdefault(name, {})[truth is said[name]] = None
+        return rule_on(case, bench.rules)
 
     def _linked(self, subject: SubjectFacts, target: Target) -> tuple[ConsentAnswer, ...]:
         """Ask the consents of records that may be of the same person."""

@@ -11,8 +11,6 @@ import msgspec
 
 from gateway.decision.conditions import Case, hold, relied_on, why_not_part2
 from gateway.decision.model import Answer, Cause
-from gateway.decision.rules import categories_of
-from gateway.labels.model import Labels
 from gateway.policy.model import Condition, DenyClass, Rule, RuleEffect
 
 
@@ -28,12 +26,12 @@ class Ruling(msgspec.Struct, frozen=True):
     refrains: tuple[str, ...] = ()
 
 
-def rule_on(case: Case, rules: tuple[Rule, ...], resource_type: str, labels: Labels) -> Ruling:
+def rule_on(case: Case, rules: tuple[Rule, ...]) -> Ruling:
     """Combine the layers for one record and one subject (None: a record about no patient).
 
-    `rules` are those in force for the exchange; `labels` those the ruling is to be made on.
+    `rules` are those in force for the exchange; the case's target carries the labels the ruling is to be made on.
     """
-    categories = categories_of(case.policy, resource_type, labels)
+    categories = case.categories
     spoken = [
         rule
         for rule in rules
@@ -77,7 +75,9 @@ def _rule_denies(rules: list[Rule], case: Case, unmet: list[str], suspended: fro
             continue
         if any(hold(lift, case) is True for lift in rule.unless) or any(hold(n, case) is False for n in rule.needs):
             continue
-        unmet.extend(lift.value for lift in rule.unless)
+        if rule.when_false and not any(hold(one, case) is False for one in rule.when_false):
+            continue
+        unmet.extend(one.value for one in (*rule.unless, *rule.when_false))
         if Condition.PART2_COMPLIANT_CONSENT in rule.unless:
             unmet.extend(f"{Condition.PART2_COMPLIANT_CONSENT}: {lack}" for lack in why_not_part2(case))
         denies.append(_cause(rule, "deny"))
@@ -102,6 +102,7 @@ def _cause(rule: Rule, effect: str, consent: str = "") -> Cause:
         consent=consent,
         say=rule.says,
         reason=rule.reason if effect == "deny" else "",
+        obligations=rule.obligations if effect == "deny" else (),
     )
 
 

@@ -10,31 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
-import msgspec
-
 from consent_store.dates import FhirDate
-from gateway.decision.consents import ConsentAnswer, Permit, Relations, Target, part2_compliant
-from gateway.decision.model import Answer, Exchange, SubjectFacts
-from gateway.directory.lookups import agreements_between, related
-from gateway.directory.model import Directory
-from gateway.policy.model import Condition, Policy
+from gateway.decision.case import Case, Truth, agreements_with, standing
+from gateway.decision.consents import Permit, part2_compliant
+from gateway.decision.derived import DERIVED
+from gateway.decision.model import Answer
+from gateway.directory.lookups import related
+from gateway.policy.model import Condition
 
-
-class Case(msgspec.Struct, frozen=True):
-    """Everything that one subject's ruling on one resource turns on. `linked` is what the consents say of records that
-    may be of the same person: only their refusals count."""
-
-    policy: Policy
-    directory: Directory
-    exchange: Exchange
-    relations: Relations
-    subject: SubjectFacts | None
-    target: Target
-    consents: ConsentAnswer
-    linked: tuple[ConsentAnswer, ...] = ()
-
-
-Truth = bool | None
+__all__ = ["Case", "Truth", "adult", "derived_of", "hold", "relied_on", "why_not_part2"]
 
 
 def hold(condition: Condition, case: Case) -> Truth:
@@ -42,12 +26,18 @@ def hold(condition: Condition, case: Case) -> Truth:
     return _TESTS[condition](case)
 
 
+def derived_of(case: Case, said: Mapping[str, bool]) -> dict[str, bool]:
+    """Give, of the conditions among `said` that are never stated but derived, what is derived here."""
+    found = {name: hold(_NEVER_STATED[name], case) for name in said if name in _NEVER_STATED}
+    return {name: truth for name, truth in found.items() if truth is not None}
+
+
 def why_not_part2(case: Case) -> tuple[str, ...]:
     """Name what each permitting consent lacks to meet 42 CFR 2.31; empty where one meets it or none permits."""
     lacks: list[str] = []
     if case.subject is None:
         return ()
-    for permit in case.consents.permitting:
+    for permit in standing(case):
         met, missing = part2_compliant(permit, case.exchange, case.subject, case.target, case.relations)
         if met:
             return ()
@@ -57,7 +47,7 @@ def why_not_part2(case: Case) -> tuple[str, ...]:
 
 def relied_on(needs: tuple[Condition, ...], case: Case) -> Permit | None:
     """Give the consent's permit that a rule with these needs relies on; None where it relies on none."""
-    permits = case.consents.permitting if case.consents.answer is Answer.PERMIT else ()
+    permits = standing(case) if case.consents.answer is Answer.PERMIT else ()
     if Condition.PART2_COMPLIANT_CONSENT in needs:
         return next((permit for permit in permits if _meets_part2(permit, case)), None)
     if Condition.CONSENT_NAMES_RECIPIENT in needs:
@@ -72,15 +62,17 @@ def _meets_part2(permit: Permit, case: Case) -> bool:
 
 
 def _consent_permits(case: Case) -> Truth:
-    return case.consents.answer is Answer.PERMIT
+    if case.consents.answer is not Answer.PERMIT:
+        return False
+    return bool(standing(case)) or not case.consents.permitting
 
 
 def _consent_names_recipient(case: Case) -> Truth:
-    return any(permit.names_recipient for permit in case.consents.permitting)
+    return any(permit.names_recipient for permit in standing(case))
 
 
 def _part2_compliant_consent(case: Case) -> Truth:
-    return any(_meets_part2(permit, case) for permit in case.consents.permitting)
+    return any(_meets_part2(permit, case) for permit in standing(case))
 
 
 def _part2_emergency(case: Case) -> Truth:
@@ -100,15 +92,6 @@ def _part2_qso(case: Case) -> Truth:
     if not case.exchange.discloser.part2_program:
         return False
     return bool(agreements_with(case, frozenset({"QSOA"})))
-
-
-def agreements_with(case: Case, types: frozenset[str]) -> bool:
-    """Say whether an agreement of one of `types` between the two sides is in force and covers the purpose."""
-    exchange = case.exchange
-    found = agreements_between(
-        case.directory, exchange.discloser.id, exchange.recipient.id, exchange.at, case.policy.zone, exchange.purpose
-    )
-    return any(agreement.type in types for agreement in found)
 
 
 def _recipient_is_subject(case: Case) -> Truth:
@@ -168,7 +151,40 @@ def all_of(truths: Iterable[Truth]) -> Truth:
     return True if all(value is True for value in values) else None
 
 
+def _stated_of_exchange(condition: Condition) -> Callable[[Case], Truth]:
+    return lambda case: case.exchange.attested.get(condition)
+
+
+def _stated_of_subject(condition: Condition) -> Callable[[Case], Truth]:
+    return lambda case: None if case.subject is None else case.subject.stated.get(condition)
+
+
+_OF_EXCHANGE: Final = (
+    Condition.BONA_FIDE_MEDICAL_EMERGENCY,
+    Condition.CALAIM_PURPOSE,
+    Condition.DISCLOSER_ATTESTS_ADVANCES_TREATMENT,
+    Condition.FEDERAL_PROGRAMME_RULES_MET,
+    Condition.HMIS_PRIVACY_NOTICE_COVERS_DISCLOSURE,
+    Condition.NECESSARY_FOR_ENROLMENT,
+    Condition.NECESSARY_FOR_POST_RELEASE_TREATMENT,
+    Condition.NECESSARY_TO_SUSPEND_OR_UNSUSPEND,
+    Condition.NO_OTHER_HOUSING_PRIVACY_LAW,
+    Condition.OUTREACH_DELEGATED_TO_BH_MANAGER,
+    Condition.RECIPIENT_INVOLVED_IN_BH_TREATMENT,
+    Condition.RECIPIENT_IS_CALAIM_PARTICIPANT,
+    Condition.REQUIRED_BY_LAW,
+    Condition.SECURITY_REQUIREMENTS_MET,
+)
+_OF_SUBJECT: Final = (
+    Condition.CMA_AWARE_PROVIDER_IS_TREATING,
+    Condition.ELECTRONIC_SIGNATURE_MEETS_FEDERAL_LAW,
+    Condition.ENROLLED_AND_CONSENTED,
+    Condition.SUBJECT_HAS_CAPACITY,
+)
 _TESTS: Final[Mapping[Condition, Callable[[Case], Truth]]] = {
+    **DERIVED,
+    **{one: _stated_of_exchange(one) for one in _OF_EXCHANGE},
+    **{one: _stated_of_subject(one) for one in _OF_SUBJECT},
     Condition.CONSENT_PERMITS: _consent_permits,
     Condition.CONSENT_NAMES_RECIPIENT: _consent_names_recipient,
     Condition.PART2_COMPLIANT_CONSENT: _part2_compliant_consent,
@@ -180,4 +196,11 @@ _TESTS: Final[Mapping[Condition, Callable[[Case], Truth]]] = {
     Condition.SPECIFIC_PSYCHOTHERAPY_AUTHORISATION: _specific_psychotherapy_authorisation,
     Condition.ADULT_ONLY: _adult_only,
     Condition.AGE_KNOWN: _age_known,
+}
+
+# What may be said of these is held against what is derived, and never used.
+_NEVER_STATED: Final[Mapping[str, Condition]] = {
+    one.value: one
+    for one in (*DERIVED, Condition.ADULT_ONLY, Condition.AGE_KNOWN)
+    if one not in {Condition.CONSENT_MEETS_VAWA_FORM, Condition.HH_RECEIVED_SAME_ITEM_FROM_MCO}
 }

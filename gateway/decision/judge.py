@@ -47,6 +47,7 @@ class Judgement(msgspec.Struct, frozen=True, dict=True):
     patient_bearing: frozenset[str]
     edits: Mapping[str, tuple[Edit, ...]]
     trimmed: bool = True
+    contradictions: tuple[str, ...] = ()  # what was said though the opposite is derived
 
     @cached_property
     def _by_pointer(self) -> dict[str, Decision]:
@@ -138,7 +139,13 @@ class _Judge:
         decisions = {view.at: self._decision(view) for view in reversed(self.views)}
         bearing = frozenset(view.at for view in self.views if self._opinion(view).patient_bearing)
         edits = {view.at: self._whole_edits(view) for view in self.document.views}
-        return Judgement(tuple(decisions[view.at] for view in self.views), bearing, edits, not self.bench.whole)
+        return Judgement(
+            tuple(decisions[view.at] for view in self.views),
+            bearing,
+            edits,
+            not self.bench.whole,
+            self.bench.contradictions(),
+        )
 
     def _spread(self, view: ResourceView) -> bool:
         """Free one released resource of what points at withheld ones; say whether its fate changed others'."""

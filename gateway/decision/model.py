@@ -86,6 +86,7 @@ class Cause(msgspec.Struct, frozen=True, order=True):
     consent: str = ""
     say: str = ""
     reason: str = ""  # reason class of a refusal (law.md section (d)), "" for permits
+    obligations: tuple[str, ...] = ()  # told when this deny held something back and the rest went
 
 
 class Op(StrEnum):

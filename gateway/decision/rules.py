@@ -3,15 +3,21 @@
 Rules of this file
 1. `in_force` is the exchange's part of a rule: parties, purpose, agreement. It needs no record.
 2. Purposes subsume downwards: a rule for HOPERAT speaks of CAREMGT, never the other way (L096).
-3. A category is recognised from type and labels alone.
+3. A category is recognised from content, labels and source: type, published codes, labels, who discloses, who wrote
+   it, kinds of identifiers. Never from a name that a client sends.
 """
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 from gateway.decision.model import Exchange
 from gateway.directory.lookups import agreements_between
 from gateway.directory.model import Directory, Participant
 from gateway.fhir.terminology import purpose_is_a, sensitivity_is_a
+from gateway.fhir.view import ResourceView
 from gateway.labels.model import Labels
-from gateway.policy.model import CategoryMatch, PartyMatch, Policy, Rule
+from gateway.policy.model import CategoryMatch, Codes, IdentifierMatch, PartyMatch, Policy, Rule
 
 
 def in_force(policy: Policy, directory: Directory, exchange: Exchange) -> tuple[Rule, ...]:
@@ -20,6 +26,8 @@ def in_force(policy: Policy, directory: Directory, exchange: Exchange) -> tuple[
 
 
 def _speaks(rule: Rule, policy: Policy, directory: Directory, exchange: Exchange) -> bool:
+    if rule.switch and not policy.on(rule.switch):
+        return False
     if not party_matches(rule.discloser, exchange.discloser, policy):
         return False
     if not party_matches(rule.recipient, exchange.recipient, policy):
@@ -41,21 +49,55 @@ def party_matches(match: PartyMatch, party: Participant, policy: Policy) -> bool
         return False
     if match.part2_program is not None and match.part2_program is not party.part2_program:
         return False
+    if any(party.attributes.get(name) is not wanted for name, wanted in match.attributes):
+        return False
     return not match.any or any(party_matches(one, party, policy) for one in match.any)
 
 
-def categories_of(policy: Policy, resource_type: str, labels: Labels) -> frozenset[str]:
-    """Give the ids of the profile's categories that a record of this type and labels belongs to."""
-    return frozenset(
-        category.id
-        for category in policy.categories.values()
-        if any(_recognised(match, resource_type, labels) for match in category.any)
-    )
+class Recogniser:
+    """Recognises the categories of a policy in one exchange. `own` says whether the discloser wrote a record."""
+
+    def __init__(self, policy: Policy, exchange: Exchange, own: Callable[[ResourceView], bool]) -> None:
+        self._own = own
+        self._categories = [
+            (category.id, matches)
+            for category in policy.categories.values()
+            if (matches := tuple(_specialised(category.any, policy, exchange)))
+        ]
+        self._by_type: dict[str, list[tuple[str, tuple[CategoryMatch, ...]]]] = {}
+
+    def categories(self, view: ResourceView, labels: Labels) -> frozenset[str]:
+        """Give the ids of the categories that a record with these labels belongs to."""
+        possible = self._by_type.get(view.type)
+        if possible is None:
+            possible = self._by_type[view.type] = list(self._possible(view.type))
+        return frozenset(key for key, matches in possible if any(self._holds(one, view, labels) for one in matches))
+
+    def _possible(self, resource_type: str) -> Iterator[tuple[str, tuple[CategoryMatch, ...]]]:
+        for key, matches in self._categories:
+            left = tuple(one for one in matches if one.types is None or resource_type in one.types)
+            if left:
+                yield key, left
+
+    def _holds(self, match: CategoryMatch, view: ResourceView, labels: Labels) -> bool:
+        if not _labelled(match, labels) or (match.types is not None and view.type not in match.types):
+            return False
+        if match.codes is not None and not _has_code(view, match.codes):
+            return False
+        if match.identifiers is not None and not any(identifiers_at(view, match.identifiers)):
+            return False
+        if match.own is not None and match.own is not self._own(view):
+            return False
+        return not any(self._holds(one, view, labels) for one in match.without)
 
 
-def _recognised(match: CategoryMatch, resource_type: str, labels: Labels) -> bool:
-    if match.types is not None and resource_type not in match.types:
-        return False
+def _specialised(matches: tuple[CategoryMatch, ...], policy: Policy, exchange: Exchange) -> Iterator[CategoryMatch]:
+    for match in matches:
+        if match.source is None or party_matches(match.source, exchange.discloser, policy):
+            yield match
+
+
+def _labelled(match: CategoryMatch, labels: Labels) -> bool:
     if match.policies is not None and not match.policies & labels.policies:
         return False
     if match.sensitivities is not None and not any(
@@ -65,3 +107,64 @@ def _recognised(match: CategoryMatch, resource_type: str, labels: Labels) -> boo
     if match.at_least is not None and labels.confidentiality < match.at_least:
         return False
     return match.unknown is None or match.unknown is labels.unknown
+
+
+def _has_code(view: ResourceView, codes: Codes) -> bool:
+    for one in view.codings:
+        system, code = one.coding.system, one.coding.code
+        if system is None or code is None:
+            continue
+        if (system, code) in codes.exact:
+            return True
+        if any(system == wanted and code.startswith(start) for wanted, start in codes.beginnings):
+            return True
+    return False
+
+
+_WORDS: Final = re.compile(r"[a-z0-9]+")
+_HOLDS_IDENTIFIERS: Final = re.compile(rb'"(?:identifier|valueIdentifier)"')
+
+
+def identifiers_at(view: ResourceView, wanted: IdentifierMatch) -> Iterator[str]:
+    """Give the pointers of the identifiers of a kind, wherever they stand in a record: its own, those in references,
+    in extensions and values. What stands in an inner resource is that one's."""
+    if _HOLDS_IDENTIFIERS.search(view.raw) is not None:
+        inside = {one.at.removeprefix(view.at) for one in view.inner}
+        yield from _found(view.tree, "", wanted, inside)
+
+
+def _found(node: object, at: str, wanted: IdentifierMatch, inside: set[str]) -> Iterator[str]:
+    if at in inside:
+        return
+    if isinstance(node, list):
+        for number, member in enumerate(node):
+            yield from _found(member, f"{at}/{number}", wanted, inside)
+    elif isinstance(node, dict):
+        for name, member in node.items():
+            here = f"{at}/{name}"
+            if name in {"identifier", "valueIdentifier"} and not isinstance(member, str):
+                yield from _of_kind(member, here, wanted)
+            else:
+                yield from _found(member, here, wanted, inside)
+
+
+def _of_kind(value: object, at: str, wanted: IdentifierMatch) -> Iterator[str]:
+    listed = enumerate(value) if isinstance(value, list) else ((None, value),)
+    for number, item in listed:
+        if isinstance(item, dict) and _is_of_kind(item, wanted):
+            yield at if number is None else f"{at}/{number}"
+
+
+def _is_of_kind(item: Mapping[str, Any], wanted: IdentifierMatch) -> bool:
+    kind, assigner = item.get("type"), item.get("assigner")
+    codings = kind.get("coding") if isinstance(kind, dict) else None
+    listed = [one for one in codings if isinstance(one, dict)] if isinstance(codings, list) else []
+    if item.get("system") in wanted.systems:
+        return True
+    if any(f"{one.get('system')}|{one.get('code')}" in wanted.types for one in listed):
+        return True
+    texts = [item.get("system"), kind.get("text") if isinstance(kind, dict) else None]
+    texts += [assigner.get("display") if isinstance(assigner, dict) else None]
+    texts += [one.get(name) for one in listed for name in ("code", "display")]
+    said = {word for text in texts if isinstance(text, str) for word in _WORDS.findall(text.lower())}
+    return not wanted.words.isdisjoint(said)

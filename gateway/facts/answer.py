@@ -69,6 +69,8 @@ def answer(raw: bytes, shelf: Shelf) -> dict[str, Any]:
         own=own,
     )
     judgement = judge(document, facts, tools)
+    if judgement.contradictions:
+        raise QuestionError(f"`facts`: the opposite of `{judgement.contradictions[0]}` is derived from the question")
     return _answer(question, policy, exchange, document, judgement)
 
 

@@ -58,6 +58,54 @@ class Condition(StrEnum):
     SPECIFIC_PSYCHOTHERAPY_AUTHORISATION = "specific_psychotherapy_authorisation"
     ADULT_ONLY = "adult_only"
     AGE_KNOWN = "age_known"
+    # Of the exchange, derived from agreements, participants and purpose.
+    ACTS_AS_BUSINESS_ASSOCIATE_OF_PLAN = "acts_as_business_associate_of_plan"
+    BAA_BETWEEN_BH_MANAGER_AND_CMA = "baa_between_bh_manager_and_cma"
+    BAA_PERMITS_CARE_COORDINATION = "baa_permits_care_coordination_disclosure"
+    COUNTY_AGENCY_OR_DHCS_ONLY = "county_agency_or_dhcs_only"
+    DISCLOSER_IS_HEALTH_CARE_PROVIDER = "discloser_is_health_care_provider"
+    LEGAL_ASSURANCE = "legal_assurance_between_parties"
+    MEDI_CAL_ADMINISTRATION = "medi_cal_administration_purpose"
+    NO_USDA_FUNDING = "no_usda_funding"
+    PURPOSE_CARE_COORDINATION = "purpose_care_coordination"
+    RECIPIENT_IS_BUSINESS_ASSOCIATE_OF_MCP = "recipient_is_business_associate_of_mcp"
+    REQUESTER_WITHOUT_CJIS_ACCESS = "requester_without_cjis_access"
+    WRITTEN_SCOPE_OF_WORK = "written_scope_of_work"
+    # Of the subject's consents and of the item, derived.
+    BAA_OR_CONSENT = "baa_or_consent"
+    CONSENT_LETS_CMA_CONTACT_SUD_PROVIDER = "consent_lets_cma_contact_sud_provider"
+    ITEM_WITHIN_CONSENT_DESCRIPTION = "item_within_consent_description"
+    ITEM_WITHIN_SCOPE_OF_WORK = "item_within_scope_of_work"
+    NO_INDIVIDUAL_OBJECTION = "no_individual_objection"
+    NO_LOCAL_POLICY_BAR = "no_local_policy_bar"
+    NO_SELF_PAY_RESTRICTION = "no_self_pay_restriction"
+    NOT_PUBLIC_HEALTH_AGENCY_HIV_DATA = "not_public_health_agency_hiv_data"
+    RECIPIENT_ON_CONSENT_FORM = "recipient_on_consent_form"
+    REPRESENTATIVE_HAS_LEGAL_AUTHORITY = "representative_has_legal_authority"
+    SENDER_OWN_RELEASE_ON_FILE = "sender_own_release_on_file"
+    # Stated of the exchange.
+    BONA_FIDE_MEDICAL_EMERGENCY = "bona_fide_medical_emergency"
+    CALAIM_PURPOSE = "calaim_purpose"
+    DISCLOSER_ATTESTS_ADVANCES_TREATMENT = "discloser_attests_advances_treatment"
+    FEDERAL_PROGRAMME_RULES_MET = "federal_programme_rules_met"
+    HMIS_PRIVACY_NOTICE_COVERS_DISCLOSURE = "hmis_privacy_notice_covers_disclosure"
+    NECESSARY_TO_SUSPEND_OR_UNSUSPEND = "necessary_to_suspend_or_unsuspend_coverage"
+    NO_OTHER_HOUSING_PRIVACY_LAW = "no_other_housing_privacy_law"
+    OUTREACH_DELEGATED_TO_BH_MANAGER = "outreach_delegated_to_bh_manager"
+    NECESSARY_FOR_ENROLMENT = "reasonably_necessary_for_insurance_affordability_enrolment"
+    NECESSARY_FOR_POST_RELEASE_TREATMENT = "reasonably_necessary_post_release_bh_treatment"
+    RECIPIENT_INVOLVED_IN_BH_TREATMENT = "recipient_involved_in_bh_treatment"
+    RECIPIENT_IS_CALAIM_PARTICIPANT = "recipient_is_calaim_participant"
+    REQUIRED_BY_LAW = "required_by_law"
+    SECURITY_REQUIREMENTS_MET = "security_requirements_met"
+    # Stated of the subject.
+    CMA_AWARE_PROVIDER_IS_TREATING = "cma_aware_provider_is_treating"
+    CONSENT_MEETS_VAWA_FORM = "consent_meets_vawa_form"
+    ELECTRONIC_SIGNATURE_MEETS_FEDERAL_LAW = "electronic_signature_meets_federal_law"
+    ENROLLED_AND_CONSENTED = "enrolled_and_consented"
+    SUBJECT_HAS_CAPACITY = "subject_has_capacity"
+    # Stated of the item, or shown by a Provenance.
+    HH_RECEIVED_SAME_ITEM_FROM_MCO = "hh_received_same_item_from_mco"
 
 
 class PartyMatch(msgspec.Struct, frozen=True):
@@ -67,16 +115,39 @@ class PartyMatch(msgspec.Struct, frozen=True):
     hipaa_covered: bool | None = None
     part2_program: bool | None = None
     any: tuple["PartyMatch", ...] = ()
+    attributes: tuple[tuple[str, bool], ...] = ()
+
+
+class Codes(msgspec.Struct, frozen=True):
+    """Codes of published systems: `system|code`, `system|beginning*`, or `system|*` for any code of a system."""
+
+    exact: frozenset[tuple[str, str]]
+    beginnings: tuple[tuple[str, str], ...] = ()
+
+
+class IdentifierMatch(msgspec.Struct, frozen=True):
+    """Identifiers of a kind: of one of `systems`, of one of the `types` (`system|code`), or with a word of `words` in
+    its system, its type or the name of who assigned it."""
+
+    systems: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
 
 
 class CategoryMatch(msgspec.Struct, frozen=True):
-    """One way of recognising a category; every part that is given must hold."""
+    """One way of recognising a category; every part that is given must hold. `source` is who discloses; `without` are
+    ways of being recognised of which none may hold; `own`: the discloser wrote it."""
 
     types: frozenset[str] | None = None
     sensitivities: frozenset[str] | None = None  # one of them, or a code beneath one of them
     policies: frozenset[str] | None = None
     at_least: Confidentiality | None = None
     unknown: bool | None = None
+    codes: Codes | None = None
+    source: PartyMatch | None = None
+    identifiers: IdentifierMatch | None = None
+    own: bool | None = None
+    without: tuple["CategoryMatch", ...] = ()
 
 
 class Category(msgspec.Struct, frozen=True):
@@ -88,7 +159,9 @@ class Category(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """See the module. `no_patient` rules speak of records about no patient, all others of records about one."""
+    """See the module. `no_patient` rules speak of records about no patient, all others of records about one.
+    `when_false`: a deny that applies only where one of these is known to be false. `switch`: in force only where it is
+    on. A deny's `obligations` are told when it held something back and the rest went."""
 
     id: str
     layer: Layer
@@ -104,6 +177,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     agreements: frozenset[str] | None = None
     needs: tuple[Condition, ...] = ()
     unless: tuple[Condition, ...] = ()
+    when_false: tuple[Condition, ...] = ()
+    switch: str = ""
     suspends: frozenset[DenyClass] = frozenset()
     obligations: tuple[str, ...] = ()
     refrains: tuple[str, ...] = ()
@@ -143,6 +218,16 @@ class DefaultDeny(msgspec.Struct, frozen=True):
     cite: str
 
 
+class Strip(msgspec.Struct, frozen=True):
+    """Identifiers that are cut out of every record, whoever asks but the patient; why, and what is told of it."""
+
+    id: str
+    says: str
+    cite: str
+    identifiers: IdentifierMatch
+    obligations: tuple[str, ...]
+
+
 class Switch(msgspec.Struct, frozen=True):
     """A choice the profile leaves to the operator."""
 
@@ -166,6 +251,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     categories: Mapping[str, Category]
     rules: tuple[Rule, ...]
     parts: Parts
+    strips: tuple[Strip, ...] = ()
     unlabelled: Unlabelled
     switches: Mapping[str, Switch]
     default_deny: DefaultDeny

@@ -20,9 +20,11 @@ from gateway.fhir.terminology import purpose_of
 from gateway.policy.model import (
     Category,
     CategoryMatch,
+    Codes,
     Condition,
     DefaultDeny,
     DenyClass,
+    IdentifierMatch,
     Layer,
     PartRule,
     Parts,
@@ -30,6 +32,7 @@ from gateway.policy.model import (
     Policy,
     Rule,
     RuleEffect,
+    Strip,
     Switch,
     Unlabelled,
 )
@@ -58,6 +61,7 @@ class _Draft(msgspec.Struct):
     rules: dict[str, Rule]
     zone: str | None = None
     parts: Parts | None = None
+    strips: dict[str, Strip] = {}
     unlabelled: Unlabelled | None = None
     default_deny: DefaultDeny | None = None
 
@@ -96,6 +100,7 @@ def read_policy(
         categories=draft.categories,
         rules=tuple(draft.rules.values()),
         parts=draft.parts,
+        strips=tuple(draft.strips.values()),
         unlabelled=draft.unlabelled,
         switches={key: msgspec.structs.replace(s, value=chosen.get(key, s.value)) for key, s in draft.switches.items()},
         default_deny=draft.default_deny,
@@ -145,9 +150,13 @@ def _read_profile(node: Node, draft: _Draft) -> None:
         draft.kinds[kind] = draft.kinds.get(kind, frozenset()) | {m.one_of(draft.types) for m in members.items()}
     _read_defaults(node, draft)
     for key, category in node.at("categories").entries():
-        draft.categories[key] = _category(key, category)
+        draft.categories[key] = _category(key, category, draft)
     for key, switch in node.at("switches").entries():
         draft.switches[key] = Switch(key, switch.at("says").text(), switch.at("default").flag())
+    for key, strip in node.at("strips").entries():
+        says, cite = strip.at("says").text(), strip.at("cite").text()
+        words = strip.at("obligations").texts()
+        draft.strips[key] = Strip(key, says, cite, _identifiers(strip.at("identifiers")), words)
     for dropped in node.at("drops").items():
         if draft.rules.pop(dropped.text(), None) is None:
             raise dropped.wrong(f"no rule `{dropped.text()}` to drop")
@@ -166,25 +175,51 @@ def _read_defaults(node: Node, draft: _Draft) -> None:
         draft.default_deny = DefaultDeny(deny.at("reason").text(), deny.at("says").text(), deny.at("cite").text())
 
 
-def _category(key: str, node: Node) -> Category:
-    matches = []
-    for match in node.at("any").items():
-        unknown = match.at("unknown")
-        level = match.at("at_least")
-        matches.append(
-            CategoryMatch(
-                types=_set(match.at("types")),
-                sensitivities=_set(match.at("sensitivities")),
-                policies=_set(match.at("policies")),
-                at_least=Confidentiality[level.one_of(Confidentiality.__members__)] if level.present else None,
-                unknown=unknown.flag() if unknown.present else None,
-            )
-        )
-        if matches[-1] == CategoryMatch():
-            raise match.wrong("recognises nothing")
+def _category(key: str, node: Node, draft: _Draft) -> Category:
+    matches = tuple(_match(match, draft) for match in node.at("any").items())
     if not matches:
         raise node.wrong("has no way of being recognised")
-    return Category(key, node.at("says").text(), tuple(matches))
+    return Category(key, node.at("says").text(), matches)
+
+
+def _match(node: Node, draft: _Draft) -> CategoryMatch:
+    unknown, own, level = node.at("unknown"), node.at("own"), node.at("at_least")
+    match = CategoryMatch(
+        types=_set(node.at("types")),
+        sensitivities=_set(node.at("sensitivities")),
+        policies=_set(node.at("policies")),
+        at_least=Confidentiality[level.one_of(Confidentiality.__members__)] if level.present else None,
+        unknown=unknown.flag() if unknown.present else None,
+        codes=_codes(node.at("codes")) if node.at("codes").present else None,
+        source=_party(node.at("source"), draft) if node.at("source").present else None,
+        identifiers=_identifiers(node.at("identifiers")) if node.at("identifiers").present else None,
+        own=own.flag() if own.present else None,
+        without=tuple(_match(one, draft) for one in node.at("without").items()),
+    )
+    if msgspec.structs.replace(match, without=()) == CategoryMatch():
+        raise node.wrong("recognises nothing")
+    return match
+
+
+def _codes(node: Node) -> Codes:
+    exact, beginnings = set(), []
+    for item in node.items():
+        system, bar, code = item.text().partition("|")
+        if not bar or not system or not code:
+            raise item.wrong("a code is `system|code`, `system|beginning*` or `system|*`")
+        if code.endswith("*"):
+            beginnings.append((system, code[:-1]))
+        else:
+            exact.add((system, code))
+    return Codes(frozenset(exact), tuple(beginnings))
+
+
+def _identifiers(node: Node) -> IdentifierMatch:
+    words = frozenset(word.lower() for word in node.at("words").texts())
+    match = IdentifierMatch(frozenset(node.at("systems").texts()), frozenset(node.at("types").texts()), words)
+    if match == IdentifierMatch():
+        raise node.wrong("recognises nothing")
+    return match
 
 
 def _parts(node: Node, draft: _Draft) -> Parts:
@@ -223,6 +258,8 @@ def _rule(node: Node, draft: _Draft) -> Rule:
         agreements=_set(node.at("agreements")),
         needs=_conditions(node.at("needs")),
         unless=_conditions(node.at("unless")) if effect is RuleEffect.DENY else (),
+        when_false=_conditions(node.at("when_false")) if effect is RuleEffect.DENY else (),
+        switch=node.at("switch").one_of(draft.switches) if node.at("switch").present else "",
         suspends=frozenset(_deny_class(item) for item in node.at("suspends").items()),
         obligations=node.at("obligations").texts(),
         refrains=node.at("refrains").texts(),
@@ -262,6 +299,7 @@ def _party(node: Node, draft: _Draft) -> PartyMatch:
         hipaa_covered=covered.flag() if covered.present else None,
         part2_program=program.flag() if program.present else None,
         any=tuple(_party(one, draft) for one in node.at("any").items()),
+        attributes=tuple((key, value.flag()) for key, value in node.at("attributes").entries()),
     )
 
 

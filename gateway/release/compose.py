@@ -176,5 +176,11 @@ def manifest_of(judgements: Iterable[Judgement]) -> Manifest:
         subjects=tuple(dict.fromkeys(key for d in released for key in d.subjects)),
         disclosed=tuple(dict.fromkeys(d.resource for d in released)),
         withheld=tuple(dict.fromkeys(d.resource for d in decisions if d.verdict is Verdict.WITHHELD)),
-        obligations=tuple(dict.fromkeys(word for d in released for word in d.obligations)),
+        obligations=tuple(dict.fromkeys([*(word for d in released for word in d.obligations), *_kept(decisions)])),
     )
+
+
+def _kept(decisions: Iterable[Decision]) -> Iterable[str]:
+    """Give what was carried out by holding something back: the words of the denies behind it."""
+    held = (d for d in decisions if d.verdict is not Verdict.DISCLOSED)
+    return (word for d in held for cause in d.because if cause.effect == "deny" for word in cause.obligations)

@@ -1,0 +1,79 @@
+"""What one subject's ruling on one resource turns on, and what is asked of it by more than one condition.
+
+Rules of this file
+1. A Case is complete: nothing is looked up anywhere else while conditions are asked.
+2. A consent known to be void permits nothing: of one without capacity, with a signature that does not meet federal law,
+   or of a representative without proven authority.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from gateway.decision.consents import ConsentAnswer, Permit, Relations, Target
+from gateway.decision.model import Exchange, SubjectFacts
+from gateway.directory.lookups import agreements_between
+from gateway.directory.model import Agreement, Directory
+from gateway.policy.model import Condition, Policy
+
+
+class Case(msgspec.Struct, frozen=True):
+    """Everything that one subject's ruling on one resource turns on. `linked` is what the consents say of records that
+    may be of the same person: only their refusals count. `stated` are the facts stated of the resource; `came_from`
+    gives the participants from whom a Provenance shows that it came."""
+
+    policy: Policy
+    directory: Directory
+    exchange: Exchange
+    relations: Relations
+    subject: SubjectFacts | None
+    target: Target
+    consents: ConsentAnswer
+    linked: tuple[ConsentAnswer, ...] = ()
+    categories: frozenset[str] = frozenset()
+    stated: Mapping[str, bool] = {}
+    came_from: Callable[[], frozenset[str]] = frozenset
+
+
+Truth = bool | None
+
+
+REPRESENTATIVES: Final = "representatives_prove_authority"
+"""The switch by which a consent that somebody else gave counts only where the authority was verified."""
+
+
+def standing(case: Case) -> tuple[Permit, ...]:
+    """Give the permits of consents that are not known to be void: of one without capacity, with a signature that does
+    not meet federal law, or of a representative without proven authority (seed of the profile `us-programs`)."""
+    permits = case.consents.permitting
+    if not permits or case.subject is None:
+        return permits
+    stated = case.subject.stated
+    if stated.get(Condition.ELECTRONIC_SIGNATURE_MEETS_FEDERAL_LAW) is False:
+        return ()
+    if stated.get(Condition.SUBJECT_HAS_CAPACITY) is False:
+        permits = tuple(one for one in permits if _by_representative(one) and one.consent.verified is True)
+    if case.policy.on(REPRESENTATIVES):
+        permits = tuple(one for one in permits if not _by_representative(one) or one.consent.verified is True)
+    return permits
+
+
+def _by_representative(permit: Permit) -> bool:
+    """Say whether nobody but a related person gave the consent."""
+    givers = [(one.reference or one.type or "").split("/")[-2:][0] for one in permit.consent.performers]
+    return bool(givers) and all(giver == "RelatedPerson" for giver in givers)
+
+
+def in_force_between(case: Case, types: frozenset[str]) -> tuple[Agreement, ...]:
+    """Give the agreements of one of `types` between the two sides that are in force and cover the purpose."""
+    exchange = case.exchange
+    found = agreements_between(
+        case.directory, exchange.discloser.id, exchange.recipient.id, exchange.at, case.policy.zone, exchange.purpose
+    )
+    return tuple(agreement for agreement in found if agreement.type in types)
+
+
+def agreements_with(case: Case, types: frozenset[str]) -> bool:
+    """Say whether an agreement of one of `types` between the two sides is in force and covers the purpose."""
+    return bool(in_force_between(case, types))
