@@ -16,6 +16,7 @@ from consent_store.model import ACT_CODE
 from gateway.fhir.terminology import deny_cluster
 from gateway.fhir.v3_tables import POLICIES
 from gateway.fhir.view import ResourceView
+from gateway.labels.attached import attached
 from gateway.labels.context import LabelContext, SourceKind
 from gateway.labels.free_text import has_free_text
 from gateway.labels.lists import Hit
@@ -38,6 +39,9 @@ def assign(view: ResourceView, context: LabelContext, rules: LabelRules) -> Labe
     Source: labels.md sections 2, 3, 6 and 10; leaks.md L002 to L006; ARCHITECTURE section 6, "SUD codes and Part 2".
     """
     received, stated = received_labels(view)
+    if view.attachments:
+        content, states = _attached(view, rules)
+        received, stated = (*received, *content), stated or states
     found = [*received, *_coded(view, rules), *_mentioned(view, rules), *context.propagated]
     found += _from_source(context, rules)
     if not stated:
@@ -88,6 +92,12 @@ def _mentioned(view: ResourceView, rules: LabelRules) -> list[Label]:
     """What the texts mention, each at its own element. Displays of labels are not read (L005)."""
     mentions = rules.terms.find(view.texts)
     return [_label(hit, Basis.TEXT, at) for at, hit in mentions if not at.startswith("/meta/security/")]
+
+
+def _attached(view: ResourceView, rules: LabelRules) -> tuple[list[Label], bool]:
+    """What the attachments say, and whether they state the level."""
+    (labels, hits), stated = attached(view, rules.codes, rules.terms)
+    return [*labels, *(_label(hit, basis, at) for at, basis, hit in hits)], stated
 
 
 def _label(hit: Hit, basis: Basis, at: str) -> Label:
