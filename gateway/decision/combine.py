@@ -10,6 +10,7 @@ Rules of this file
 import msgspec
 
 from gateway.decision.conditions import Case, hold, relied_on, why_not_part2
+from gateway.decision.consents import Permit
 from gateway.decision.model import Answer, Cause
 from gateway.policy.model import Condition, DenyClass, Rule, RuleEffect
 
@@ -47,7 +48,7 @@ def rule_on(case: Case, rules: tuple[Rule, ...]) -> Ruling:
     permitted = bool(permits) and not denies
     if not permits and not denies:
         denies = [_default_deny(case)]
-    causes = tuple(denies) if not permitted else tuple(_permit_cause(rule, case) for rule in permits)
+    causes = tuple(denies) if not permitted else tuple(c for rule in permits for c in _permit_causes(rule, case))
     obliging = [r for r in spoken if r.effect is RuleEffect.OBLIGE and _met(r, case, None)] if permitted else []
     carried = [*permits, *obliging] if permitted else []
     return Ruling(
@@ -84,12 +85,15 @@ def _rule_denies(rules: list[Rule], case: Case, unmet: list[str], suspended: fro
     return denies
 
 
-def _permit_cause(rule: Rule, case: Case) -> Cause:
-    relied = relied_on(rule.needs, case)
-    if relied is None:
-        return _cause(rule, "permit")
-    version = f"/_history/{relied.consent.version}" if relied.consent.version else ""
-    return _cause(rule, "permit", f"Consent/{relied.consent.id}{version}#{relied.path}")
+def _permit_causes(rule: Rule, case: Case) -> list[Cause]:
+    """Name the rule once for each consent it relies on, in the order of their names; once where it relies on none."""
+    named = sorted({_named(permit) for permit in relied_on(rule.needs, case)})
+    return [_cause(rule, "permit", consent) for consent in named or [""]]
+
+
+def _named(permit: Permit) -> str:
+    version = f"/_history/{permit.consent.version}" if permit.consent.version else ""
+    return f"Consent/{permit.consent.id}{version}#{permit.path}"
 
 
 def _cause(rule: Rule, effect: str, consent: str = "") -> Cause:

@@ -45,14 +45,14 @@ def why_not_part2(case: Case) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lacks))
 
 
-def relied_on(needs: tuple[Condition, ...], case: Case) -> Permit | None:
-    """Give the consent's permit that a rule with these needs relies on; None where it relies on none."""
+def relied_on(needs: tuple[Condition, ...], case: Case) -> tuple[Permit, ...]:
+    """Give every consent's permit that a rule with these needs relies on; none where it relies on none."""
     permits = standing(case) if case.consents.answer is Answer.PERMIT else ()
     if Condition.PART2_COMPLIANT_CONSENT in needs:
-        return next((permit for permit in permits if _meets_part2(permit, case)), None)
+        return tuple(permit for permit in permits if _meets_part2(permit, case))
     if Condition.CONSENT_NAMES_RECIPIENT in needs:
-        return next((permit for permit in permits if permit.names_recipient), None)
-    return next(iter(permits), None) if Condition.CONSENT_PERMITS in needs else None
+        return tuple(permit for permit in permits if permit.names_recipient)
+    return tuple(permits) if Condition.CONSENT_PERMITS in needs else ()
 
 
 def _meets_part2(permit: Permit, case: Case) -> bool:
