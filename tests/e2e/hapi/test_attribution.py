@@ -9,6 +9,7 @@ import pytest
 
 from gateway.demo.folder import load_folder
 from gateway.demo.stage import RouteOf
+from tests.e2e.hapi.consents import permission
 from tests.e2e.hapi.gateway import gateway
 from tests.e2e.hapi.searchset import matches
 
@@ -17,7 +18,6 @@ GROUPS = {
     "fullexample": "group-fullexample.xml",
 }
 MEMBERS = ("1", "2", "3")
-ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 PARTIES = [
     {"id": "plan", "type": "mco", "references": ["Organization/1"], "purposes": ["HPAYMT"], "hipaa_covered": True},
     {"id": "clinic", "type": "provider_general", "references": [], "purposes": ["TREAT"], "hipaa_covered": True},
@@ -49,28 +49,6 @@ def gate(attributed, tmp_path_factory):
         yield one
 
 
-def consent(member: str) -> dict:
-    """A member lets the plan disclose for treatment."""
-    scope = {"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}
-    return {
-        "resourceType": "Consent",
-        "status": "active",
-        "scope": {"coding": [scope]},
-        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
-        "patient": {"reference": f"Patient/{member}"},
-        "dateTime": "2026-02-01T09:00:00Z",
-        "performer": [{"reference": f"Patient/{member}"}],
-        "organization": [{"reference": "Organization/1"}],
-        "sourceAttachment": {"contentType": "text/plain", "data": "U2lnbmVk"},
-        "policy": [{"uri": "http://example.org/policy"}],
-        "provision": {
-            "type": "permit",
-            "period": {"start": "2026-02-01", "end": "2036-02-01"},
-            "purpose": [{"system": ACT_REASON, "code": "TREAT"}],
-        },
-    }
-
-
 @pytest.mark.parametrize("id_", GROUPS)
 def test_a_group_needs_the_consent_of_everybody_it_names(gate, attributed, id_):
     """With the consent of all three it is given, as JSON; with that of fewer it is not there, and again after one
@@ -88,7 +66,7 @@ def test_a_group_needs_the_consent_of_everybody_it_names(gate, attributed, id_):
     signed = []
     for member in MEMBERS:
         assert (404, absent) == (seen().status_code, seen().content)
-        signed.append(gate.sign(consent(member)))
+        signed.append(gate.sign(permission(member, "Organization/1", "TREAT")))
     answer = seen()
     assert 200 == answer.status_code
     assert "application/fhir+json" in answer.headers["content-type"]

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.demo.lines import Line
 from gateway.demo.telling import story_lines
+from tests.e2e.hapi.consents import permission
 from tests.e2e.hapi.searchset import included, matches, next_of, told, walked
 
 PROFILES = {"plan-pays": "us-part2", "plan-pays-hipaa": "us-hipaa", "plan-pays-base": "base"}
@@ -164,33 +165,11 @@ def receiver(story_server):
 @pytest.fixture
 def consented(story_gateway, receiver):
     """The patient lets the plan disclose to the hospital for payment: what profile `base` needs for anything at all."""
-    consent = json.loads(CONSENT)
-    signed = story_gateway.sign(consent)
+    signed = story_gateway.sign(permission("receives-pushes", "Organization/sunrise", "HPAYMT"))
     yield
     story_gateway.revoke(signed)
 
 
-CONSENT = json.dumps(
-    {
-        "resourceType": "Consent",
-        "status": "active",
-        "scope": {
-            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]
-        },
-        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
-        "patient": {"reference": "Patient/receives-pushes"},
-        "dateTime": "2026-02-01T09:00:00Z",
-        "performer": [{"reference": "Patient/receives-pushes"}],
-        "organization": [{"reference": "Organization/sunrise"}],
-        "sourceAttachment": {"contentType": "text/plain", "data": "T21hcg=="},
-        "policy": [{"uri": "http://example.org/policy"}],
-        "provision": {
-            "type": "permit",
-            "period": {"start": "2026-02-01", "end": "2036-02-01"},
-            "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HPAYMT"}],
-        },
-    }
-)
 # What a route answers to a transaction of a plain record: whole where the profile lets it go.
 PUSHED = {"hospital": "us-part2", "hospital-hipaa": "us-hipaa", "hospital-base": "base"}
 
