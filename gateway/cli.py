@@ -45,6 +45,7 @@ _profiles = typer.Typer(help="Read, check and try the profiles that decide.", no
 _ledger_commands = typer.Typer(help="Check the disclosure ledger.", no_args_is_help=True)
 app.add_typer(_profiles, name="profiles")
 app.add_typer(_ledger_commands, name="ledger")
+_INTERNAL = "the gateway could not answer"
 _err = Console(stderr=True)
 _out = Console()
 
@@ -70,13 +71,15 @@ def decide(
         found = answer(raw, shelf)
     except QuestionError as wrong:
         _stop(wrong.message, 2)
+    except Exception as broken:  # noqa: BLE001  the last resort: what went wrong, never what was in the question
+        _stop(f"{_INTERNAL} ({type(broken).__name__})", 3)
     _print(found)
     if exit_status and found["effect"] == "deny":
         raise typer.Exit(1)
 
 
 def _decide_lines(raw: bytes, shelf: Shelf, *, exit_status: bool) -> None:
-    wrong_lines = denies = 0
+    wrong_lines = denies = broken_lines = 0
     for line in raw.splitlines():
         if not line.strip():
             continue
@@ -86,7 +89,12 @@ def _decide_lines(raw: bytes, shelf: Shelf, *, exit_status: bool) -> None:
         except QuestionError as wrong:
             wrong_lines += 1
             found = {"id": _id_of(line), "error": wrong.message}
+        except Exception as broken:  # noqa: BLE001  as above; the run goes on
+            broken_lines += 1
+            found = {"id": _id_of(line), "error": f"{_INTERNAL} ({type(broken).__name__})"}
         _print(found)
+    if broken_lines:
+        raise typer.Exit(3)
     if wrong_lines:
         raise typer.Exit(2)
     if exit_status and denies:
@@ -96,7 +104,7 @@ def _decide_lines(raw: bytes, shelf: Shelf, *, exit_status: bool) -> None:
 def _id_of(line: bytes) -> object:
     try:
         return msgspec.json.decode(line, type=dict[str, Any]).get("id")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

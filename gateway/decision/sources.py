@@ -13,9 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from consent_store.model import ACT_CODE, Identifier
 from gateway.decision.consents import Relations
-from gateway.decision.consents.relations import spelled
+from gateway.decision.consents.relations import objects, reference_of, spelled
 from gateway.decision.facts import Facts
 from gateway.decision.model import Direction
 from gateway.directory.model import Participant
@@ -82,7 +84,7 @@ class Sources:
         }
         self._programs = any(party.part2_program for party in facts.directory.participants.values())
         labels = bundle.security if bundle is not None and bundle.type in _LABELLED_WHOLE else ()
-        self._bundle_is_part2 = any(_says_part2(labels_of(coding, "")) for coding in labels)
+        self._bundle_is_part2 = any(_says_part2(labels_of(coding, "")) for coding in labels) or self._signed_by(bundle)
         self._propagation = Propagation(
             resolver,
             self._own_labels,
@@ -90,6 +92,17 @@ class Sources:
             lambda view, found: self.resolve(view, found).views,
         )
         self._propagation.enter_attachments(views)
+
+    def _signed_by(self, bundle: Bundle | None) -> bool:
+        """Say whether a program signed the whole."""
+        if bundle is None or not bundle.signed:
+            return False
+        signature = msgspec.json.decode(bundle.raw).get("signature")
+        named = [reference_of(one.get(name)) for one in objects(signature) for name in ("who", "onBehalfOf")]
+        keys = [self.relations.key(one.reference) for one in named]
+        ids = [self.relations.participant_identifiers.get(one.identifier) for one in named if one.identifier]
+        parties = [self._party(key) for key in keys] + [self.facts.directory.participants[i] for i in ids if i]
+        return any(party is not None and party.part2_program for party in parties)
 
     def _enter_role(self, role: ResourceView) -> None:
         by_path = {element_path(found.at): found for found in role.references}

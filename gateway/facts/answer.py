@@ -32,6 +32,12 @@ from gateway.policy.model import Policy
 from gateway.policy.reading import REASONS
 from gateway.release.compose import manifest_of, refused_whole, released_document
 
+# R4 bundle-type; one that does not say is a collection.
+_BUNDLES = frozenset(
+    {"", "document", "message", "transaction", "transaction-response", "batch", "batch-response", "history"}
+    | {"searchset", "collection"}
+)
+
 
 class Shelf(msgspec.Struct, frozen=True):
     """The compiled profiles by name, and the tools each is read with."""
@@ -80,6 +86,8 @@ def document_of(raw: bytes, where: str) -> Document:
         document = read_document(raw)
     except MalformedJson as wrong:
         raise QuestionError(f"`{where}`: {wrong}") from None
+    if document.bundle is not None and document.bundle.type not in _BUNDLES:
+        raise QuestionError(f"`{where}`: no type of bundle `{document.bundle.type}`")
     if document.bundle is not None and document.bundle.unread:
         raise QuestionError(f"`{where}`: the bundle has the unknown element `{document.bundle.unread[0]}`")
     return document

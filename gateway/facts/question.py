@@ -19,6 +19,7 @@ from gateway.directory.model import Agreement, Directory, Participant
 from gateway.directory.reading import purpose_text
 from gateway.errors import QuestionError
 from gateway.facts.vocabulary import ATTRIBUTES, DERIVED, EXCHANGE_FACTS, RESOURCE_FACTS, SUBJECT_FACTS
+from gateway.fhir.strict import closings, count_members, exact_members
 from gateway.fhir.terminology import purpose_of
 from gateway.policy.model import Policy
 
@@ -107,6 +108,13 @@ class Question(_Strict, frozen=True, kw_only=True):
     resource: msgspec.Raw
 
 
+_KEPT = ("resource", "consents", "context")
+# R4 restful-interaction, as the capability statement names them, and the kinds of Bundle that can be posted.
+_INTERACTIONS = frozenset(
+    {"read", "vread", "search", "search-type", "search-system", "history", "history-instance", "history-type"}
+    | {"history-system", "operation", "delete", "create", "update", "patch", "batch", "transaction", "message"}
+    | {"document", "collection"}
+)
 # Interactions by which data go to the route's owner; every other one goes out of it.
 _PUSHES = frozenset({"create", "update", "patch", "batch", "transaction", "message", "document", "collection"})
 
@@ -115,11 +123,24 @@ def read_question(raw: bytes) -> Question:
     """Read the JSON of one question. Raises QuestionError naming the key that is wrong."""
     try:
         question = msgspec.json.decode(raw, type=Question)
-    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        _refuse_duplicates(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise QuestionError(f"not a question of version {VERSION}: {_lower(str(wrong))}") from None
     if question.v != VERSION:
         raise QuestionError(f"`v` is `{question.v}`; this gateway answers version {VERSION}")
     return question
+
+
+def _refuse_duplicates(raw: bytes) -> None:
+    """Refuse a name that stands twice in one object (L059): of two purposes the last is no answer. What is kept as text
+    is read by itself, with a check of its own."""
+    parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    kept = [bytes(parts.pop(name)) for name in _KEPT if name in parts]
+    members = len(kept) + len(parts) + sum(count_members(msgspec.json.decode(part)) for part in parts.values())
+    if closings(raw) - sum(map(closings, kept)) == members:
+        return
+    if exact_members(raw) - sum(map(exact_members, kept)) != members:
+        raise QuestionError("a name stands twice in one object of the question")
 
 
 def exchange_of(question: Question, policy: Policy) -> tuple[Exchange, Directory]:
@@ -183,6 +204,8 @@ def _agreement(one: _Agreement, question: Question) -> Agreement:
     for party in one.between:
         if party not in known:
             raise QuestionError(f"`agreements`: no participant `{party}`")
+    if len(set(one.between)) < 2:
+        raise QuestionError("`agreements`: an agreement is between two or more participants")
     return Agreement(
         type=one.type,
         between=frozenset(one.between),
@@ -214,6 +237,8 @@ def _identifiers(found: tuple[_Identifier, ...]) -> frozenset[Identifier]:
 
 
 def _direction(interaction: _Interaction) -> Direction:
+    if interaction.type not in _INTERACTIONS:
+        raise QuestionError(f"`interaction.type`: no interaction `{interaction.type}`")
     if interaction.direction is None:
         return Direction.PUSH if interaction.type in _PUSHES else Direction.READ
     if interaction.direction not in {d.value for d in Direction}:

@@ -160,7 +160,7 @@ def _has_author_role(tree: dict[str, Any], at: str, outer: str, role: str) -> bo
     roles = backbone.get(role) if isinstance(backbone, dict) else None
     concepts = roles if isinstance(roles, list) else [roles]
     codings = (each for concept in concepts if isinstance(concept, dict) for each in _codings(concept))
-    return any((coding.get("system"), coding.get("code")) in _AUTHOR_ROLES for coding in codings)
+    return any((str(coding.get("system")), str(coding.get("code"))) in _AUTHOR_ROLES for coding in codings)
 
 
 def _codings(concept: dict[str, Any]) -> Iterator[dict[str, Any]]:
