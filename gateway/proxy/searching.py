@@ -5,9 +5,11 @@ Rules of this file
    one more.
 2. `total` exactly on a first page without `next`. Links are ours; the upstream's place travels sealed in our cursor.
 3. Every page is decided afresh; what is included stays only where something released leads to it.
-4. No limit cuts a page short: a walk that does not end, or grows too large, is a fault.
+4. No limit cuts a page short: a walk that does not end within the time the upstream has for its whole answer, or
+   within a thousand of its pages, or grows too large, is a fault.
 """
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Final
@@ -31,6 +33,7 @@ from gateway.proxy.cursor import PARAMETER, Binding, Place, take
 from gateway.release.compose import compose_searchset, manifest_of, release_entries, released_text
 
 _LEAST_PAGE: Final = 20
+_MOST_PAGES: Final = 1000
 _START: Final = Place("", 0)
 
 
@@ -87,13 +90,17 @@ async def search(asked: Asked, page: Page, exchange: Exchange) -> Prepared:
     walk = _Walk([], {}, [], [])
     document, pages = _document(()), 0
     judgement = Judgement((), frozenset(), {})
-    async for arrival in _arrivals(asked, page):
-        pages += 1
-        document, judgement = await _judged(asked, arrival.document, exchange, context, walk)
-        _take(walk, arrival, judgement, asked, page)
-        context.add(document.views)
-        if len(walk.matches) > count:
-            break
+    try:
+        async with asyncio.timeout(asked.services.limits.upstream_answer_s):
+            async for arrival in _arrivals(asked, page):
+                pages += 1
+                document, judgement = await _judged(asked, arrival.document, exchange, context, walk)
+                _take(walk, arrival, judgement, asked, page)
+                context.add(document.views)
+                if len(walk.matches) > count:
+                    break
+    except TimeoutError:
+        raise UpstreamFault from None
     shown, more = walk.matches[:count], walk.matches[count:]
     if pages != 1 or more or walk.unmet:
         entries = (*(entry for entry, _ in shown), *walk.included.values())
@@ -115,7 +122,7 @@ async def _arrivals(asked: Asked, page: Page) -> AsyncIterator[_Arrival]:
     position, skip = page.start.position, page.start.skip
     size = ("_count", str(max(plan.count + 1, _LEAST_PAGE)))
     number, seen = 0, set[str]()
-    while position not in seen:
+    while position not in seen and len(seen) < _MOST_PAGES:
         seen.add(position)
         held = await (upstream.page(position) if position else upstream.search(plan.type, [*plan.upstream, size]))
         bundle = searchset(held, asked.json_limits)

@@ -11,7 +11,7 @@ import base64
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import msgspec
@@ -55,10 +55,21 @@ class Refused(Exception):
     """The server did not accept a write (4xx); why is not told."""
 
 
+class _Connector(aiohttp.TCPConnector):
+    """A pool that gives no connection on which something came that nobody asked for: a 408 before the server closes it,
+    a second answer to one question. The library would take it for the answer to the next one."""
+
+    async def _get(self, key: Any, traces: Any) -> Any:  # type: ignore[explicit-override]  # noqa: ANN401  typing is 3.12
+        for protocol, _ in self._conns.get(key, ()):
+            if protocol.should_close:
+                protocol.close()
+        return await super()._get(key, traces)
+
+
 def new_session(connections: int, connect_s: float, answer_s: float) -> aiohttp.ClientSession:
     """Make the pooled session that all upstreams of a worker share. Close it at the end."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections),
+        connector=_Connector(limit=connections),
         timeout=aiohttp.ClientTimeout(total=answer_s, connect=2 * connect_s, sock_connect=connect_s),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
@@ -145,7 +156,7 @@ class Upstream:
 
     async def _held(self, response: aiohttp.ClientResponse) -> Held:
         """Read a body whole. Raises UpstreamFault by rule 3, aiohttp.ClientError where it was cut off."""
-        if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        if not _is_plain(response):
             raise UpstreamFault
         if (response.content_length or 0) > self._most:
             raise UpstreamFault
@@ -162,6 +173,14 @@ class Upstream:
 
     def _url(self, position: Position) -> URL:
         return URL(self.base.text + position, encoded=True)
+
+
+def _is_plain(response: aiohttp.ClientResponse) -> bool:
+    """Say whether a body is what it seems: no content encoding, and chunks at most for its transfer (L058, L067)."""
+    encodings = ",".join(response.headers.getall("Content-Encoding", [])).lower().split(",")
+    transfers = ",".join(response.headers.getall("Transfer-Encoding", [])).lower().split(",")
+    plain = all(encoding.strip() in {"", "identity"} for encoding in encodings)
+    return plain and [one.strip() for one in transfers if one.strip()] in ([], ["chunked"])
 
 
 def _is_fhir_json(values: list[str]) -> bool:
