@@ -16,8 +16,9 @@ class Seen(NamedTuple):
     body: bytes
 
 
-Script = Callable[[Seen], bytes | None]
-"""Gives the raw answer, head and body; None closes the connection without one."""
+Raw = bytes | list[bytes | float] | None
+Script = Callable[[Seen], Raw]
+"""Gives the raw answer, head and body; a list has pauses (seconds) in it; None closes the connection without one."""
 
 
 def answer(
@@ -56,14 +57,24 @@ class StubUpstream:
                 raw = self.script(seen)
                 if raw is None:
                     break
-                writer.write(raw)
-                await writer.drain()
-                if b"Connection: close" in raw.partition(b"\r\n\r\n")[0]:
+                if await _said(raw if isinstance(raw, list) else [raw], writer):
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
+
+
+async def _said(parts: list[bytes | float], writer: asyncio.StreamWriter) -> bool:
+    """Send the parts with their pauses; say whether the connection is to be closed after them."""
+    for part in parts:
+        if isinstance(part, bytes):
+            writer.write(part)
+            await writer.drain()
+        else:
+            await asyncio.sleep(part)
+    whole = b"".join(part for part in parts if isinstance(part, bytes))
+    return b"Connection: close" in whole.partition(b"\r\n\r\n")[0]
 
 
 async def _request(reader: asyncio.StreamReader) -> Seen | None:
