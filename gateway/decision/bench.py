@@ -53,6 +53,7 @@ UNKNOWN_PATIENT: Final = Cause(
     say="Whom the record is about could not be established.",
     reason="identity",
 )
+NAMING_WITHHOLDS: Final = "naming_a_program_withholds"
 _T = TypeVar("_T")
 _NO_CONSENTS: Final = ConsentAnswer(Answer.NOT_APPLICABLE)
 _CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
@@ -146,7 +147,7 @@ class Bench:
             marked = [Label(Kind.POLICY, ACT_CODE, PART2, Basis.SOURCE, at, program) for at, program in names.items()]
             with_names = summarise((*labels.labels, *with_implied(marked, self.tools.label_rules)), labels.unknown)
             ruling = rule_all(with_names)
-            if ruling.permitted:
+            if ruling.permitted or self.policy.on(NAMING_WITHHOLDS):
                 return ruling, with_names, {}
             return rule_all(labels), labels, dict.fromkeys(names, ruling.causes[0])
         return rule_all(labels), labels, {}
@@ -165,7 +166,7 @@ class Bench:
             opinion.removed = dict(masking.removed)
         if opinion.released and opinion.patient_bearing and not self.whole:
             opinion.renumbered = rule is not None and numbered_soundly(view.tree)
-            opinion.take(uniform_edits(view, rule, self.policy.parts), None)
+            opinion.take(uniform_edits(view, rule, self.policy.parts, self.tools.elements), None)
             opinion.hidden = {**opinion.hidden, **self._stripped(view)}
 
     def _stripped(self, view: ResourceView) -> dict[str, Cause]:

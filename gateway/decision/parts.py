@@ -14,7 +14,9 @@ import msgspec
 
 from gateway.decision.claims import note_numbers, numbered_soundly, removal_edits
 from gateway.decision.combine import Ruling
+from gateway.decision.extensions import private_extensions
 from gateway.decision.model import Cause, Edit, Op
+from gateway.fhir.elements import Elements
 from gateway.fhir.view import ResourceView
 from gateway.labels.assign import summarise
 from gateway.labels.model import Label, Labels
@@ -38,7 +40,7 @@ def part_rule(policy: Policy, recipient_type: str, resource_type: str) -> PartRu
     return policy.parts.types.get(resource_type)
 
 
-def uniform_edits(view: ResourceView, rule: PartRule | None, parts: Parts) -> tuple[Edit, ...]:
+def uniform_edits(view: ResourceView, rule: PartRule | None, parts: Parts, elements: Elements) -> tuple[Edit, ...]:
     """Give the edits that every copy of this type gets for this caller class, removed or not."""
     paths = list(rule.always) if rule else []
     if parts.narrative_cut and "text" not in paths:
@@ -48,7 +50,7 @@ def uniform_edits(view: ResourceView, rule: PartRule | None, parts: Parts) -> tu
         edits += [Edit(Op.CUT, pointer) for pointer in note_numbers(view.tree)]
     if parts.narrative_cut and view.type == "Composition":
         edits += [Edit(Op.CUT, pointer) for pointer in _prose(view.tree, "")]
-    return (*edits, *(Edit(Op.CUT, pointer) for pointer in _private_extensions(view, parts.extensions)))
+    return (*edits, *private_extensions(view, parts.extensions, elements))
 
 
 def _prose(node: Mapping[str, Any], at: str) -> Iterator[str]:
@@ -64,17 +66,6 @@ def _prose(node: Mapping[str, Any], at: str) -> Iterator[str]:
         if "text" in section:
             yield f"{here}/text"
         yield from _prose(section, here)
-
-
-def _private_extensions(view: ResourceView, public: tuple[str, ...] | None) -> Iterator[str]:
-    """Give the extensions that are not of a published vocabulary: what they tell nobody here can judge (L038). Parts of
-    an extension are its own; what stands in meta goes with meta."""
-    if public is None:
-        return
-    for at, url in view.extensions:
-        outer = any(marker in at.rpartition("/extension/")[0] for marker in ("/extension/", "/modifierExtension/"))
-        if not outer and not at.startswith("/meta/") and not url.startswith(public):
-            yield at
 
 
 def mask(view: ResourceView, labels: Labels, rule: PartRule, rule_on: Callable[[Labels], Ruling]) -> Masking | None:
