@@ -37,6 +37,7 @@ async def test_a_read_sends_our_headers_and_no_other(session):
     assert expected == set(seen.headers)
     assert "identity" == seen.headers["accept-encoding"]
     assert "application/fhir+json" == seen.headers["accept"]
+    assert "no-cache" == seen.headers["cache-control"]  # with no-store HAPI leaves out every page but the first
 
 
 async def test_a_search_is_written_with_every_sign_encoded(session):
