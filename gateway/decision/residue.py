@@ -92,7 +92,10 @@ class _Freeing:
         withheld = fate.kind is Kind.CUT
         cause = (fate.cause or POINTS_AT_WITHHELD) if withheld else None
         self.cause = self.cause or cause
-        path = removable(self.view, self._start(at, pointing=withheld), self.elements, self.cut)
+        pointing = (
+            withheld or self.view.type == "Parameters"
+        )  # a parameter's name without a value tells that it had one
+        path = removable(self.view, self._start(at, pointing=pointing), self.elements, self.cut)
         member = numbered_member(path) if path is not None and self.numbered else None
         if member is not None and cause is not None:
             going = self.opinion.remove([member], cause)

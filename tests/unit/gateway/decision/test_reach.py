@@ -1,0 +1,98 @@
+"""What came along only for the sake of what is withheld goes with it."""
+
+from tests.questions import HARBOR, MERCY, SUBJECT, asked, bundle, hidden, observation, searchset, text_of, verdicts
+
+PROGRAM = {"resourceType": "Organization", "id": "harbor", "name": "Harbor Recovery"}
+DOCTOR = {"resourceType": "Practitioner", "id": "lind", "name": [{"family": "Lind"}]}
+ROLE = {
+    "resourceType": "PractitionerRole",
+    "id": "role",
+    "practitioner": {"reference": "Practitioner/lind"},
+    "organization": HARBOR,
+}
+
+
+def test_an_included_record_goes_with_the_match_that_named_it():
+    """Nothing else in the answer leads to it (L015)."""
+    found = asked(searchset(observation(performer=[MERCY]), hidden(), PROGRAM, included=("harbor",)))
+
+    assert "withheld" == verdicts(found)["Organization/harbor"]
+
+
+def test_in_a_collection_the_programs_own_entry_goes_too():
+    """A Bundle about one patient has the program in it because of what is withheld; so with its people."""
+    visit = hidden(participant=[{"individual": {"reference": "Practitioner/lind"}}])
+    found = asked(bundle(observation(performer=[MERCY]), visit, PROGRAM, DOCTOR, ROLE))
+
+    assert ["Observation/weight"] == [name for name, verdict in verdicts(found).items() if verdict != "withheld"]
+
+
+def test_a_directory_without_patients_stays_whole():
+    """Organisations and people that no patient's record names are nobody's residue."""
+    found = asked(bundle(PROGRAM, DOCTOR, ROLE))
+
+    assert {"disclosed"} == set(verdicts(found).values())
+    assert "permit" == found["effect"]
+
+
+def test_what_a_released_record_names_stays():
+    """A doctor who also treated at the hospital stays, with the hospital's role of theirs, without the program's."""
+    seen = observation(performer=[{"reference": "Practitioner/lind"}, MERCY])
+    at_mercy = {**ROLE, "id": "mercy-role", "organization": MERCY}
+    mercy = {"resourceType": "Organization", "id": "mercy"}
+    visit = hidden(participant=[{"individual": {"reference": "Practitioner/lind"}}])
+    found = verdicts(asked(bundle(seen, visit, PROGRAM, DOCTOR, ROLE, at_mercy, mercy)))
+
+    assert ("disclosed", "disclosed") == (found["Practitioner/lind"], found["PractitionerRole/mercy-role"])
+    assert ("withheld", "withheld") == (found["PractitionerRole/role"], found["Organization/harbor"])
+
+
+def test_a_line_of_a_claim_takes_the_included_performer_along():
+    """What only a removed line of a masked record named is unreached (L015, L037)."""
+    benefit = {
+        "resourceType": "ExplanationOfBenefit",
+        "id": "benefit",
+        "status": "active",
+        "type": {"text": "x"},
+        "use": "claim",
+        "outcome": "complete",
+        "created": "2026-01-05",
+        "patient": SUBJECT,
+        "insurer": {"reference": "Organization/plan"},
+        "provider": MERCY,
+        "insurance": [{"focal": True, "coverage": {"display": "Sunrise"}}],
+        "careTeam": [
+            {"sequence": 1, "provider": MERCY},
+            {"sequence": 2, "provider": {"reference": "Practitioner/lind"}},
+        ],
+        "item": [
+            {"sequence": 1, "careTeamSequence": [1], "productOrService": {"text": "visit"}},
+            {"sequence": 2, "careTeamSequence": [2], "productOrService": {"text": "session"}},
+        ],
+    }
+    found = asked(searchset(benefit, DOCTOR, ROLE, included=("lind", "role")))
+
+    assert "masked" == verdicts(found)["ExplanationOfBenefit/benefit"]
+    assert "lind" not in text_of(found)
+
+
+def test_a_contained_resource_goes_with_the_only_reference_to_it():
+    """Nothing stays contained that nothing refers to any more (L034)."""
+    role = {"resourceType": "PractitionerRole", "id": "r", "organization": HARBOR, "code": [{"text": "SECRET"}]}
+    record = observation(
+        contained=[role], performer=[MERCY], note=[{"authorReference": {"reference": "#r"}, "text": "x"}]
+    )
+
+    assert "SECRET" not in text_of(asked(searchset(record)))
+
+
+def test_what_is_inside_a_withheld_record_is_withheld():
+    """A harmless contained resource does not count as released where its container is not (and so not as permit)."""
+    found = asked(
+        searchset(
+            hidden(contained=[{"resourceType": "Location", "id": "l"}], location=[{"location": {"reference": "#l"}}])
+        )
+    )
+
+    assert {"withheld"} == set(verdicts(found).values())
+    assert "deny" == found["effect"]
