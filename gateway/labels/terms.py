@@ -120,7 +120,13 @@ class TermIndex:
 
     def _mentions(self, text: str) -> list[Hit]:
         """What one text mentions."""
-        words = _words(_readable(text))
+        if text.isascii() and "<" not in text and "&" not in text:
+            found = text.encode().translate(_ASCII).split()
+            if self._ascii_keys.isdisjoint(found):
+                return []
+            words = b" ".join(found).decode()
+        else:
+            words = _words(_readable(text))
         keys = self._keys.intersection(words.split())
         spaced = f" {words} "
         return [hit for key in sorted(keys) for phrase, hits in self._phrases[key] if phrase in spaced for hit in hits]
