@@ -50,6 +50,10 @@ lint: .venv/.dev ## ruff, mypy and the import contracts
 test: lint ## everything that must hold before a commit, in under three minutes; pytest's count comes last
 	$(BIN)/pytest $(PYTEST) -m 'not slow and not browser and not hapi' $(TESTS)
 
+.PHONY: cases
+cases: .venv/.dev ## realise the decision cases of FILE as FHIR, ask them, tell the failures and count (FILE=path)
+	@$(BIN)/python -m tests.cases '$(FILE)'
+
 N ?= 2000
 .PHONY: laws
 laws: .venv/.dev ## the laws as properties, N examples each (N=2000)

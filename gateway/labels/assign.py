@@ -127,7 +127,8 @@ def _from_source(context: LabelContext, rules: LabelRules) -> list[Label]:
 
 def _part2_by_code(found: list[Label], context: LabelContext, rules: LabelRules) -> list[Label]:
     """SUD data that nobody knows to be from outside Part 2, as Part 2 at the same element."""
-    if not rules.sud_without_known_source_is_part2 or context.outside_part2:
+    known_outside = context.outside_part2 or not rules.sud_without_known_source_is_part2
+    if known_outside and not rules.sud_is_always_part2:
         return []
     return [
         Label(Kind.POLICY, ACT_CODE, PART2, label.basis, label.at, SUD_WITHOUT_KNOWN_SOURCE)

@@ -17,6 +17,7 @@ from gateway.labels.terms import TermIndex, parse_term_list
 from gateway.policy.model import Policy, Unlabelled
 
 SUD_WITHOUT_KNOWN_SOURCE: Final = "sud_without_known_source_is_part2"
+SUD_ALWAYS: Final = "sud_is_always_part2"
 UNKNOWN_SOURCE: Final = "unknown_source_is_sensitive"
 TERM_RULES: Final = "term_rules"
 
@@ -60,6 +61,7 @@ class LabelRules(msgspec.Struct, frozen=True, kw_only=True):
     implied: Mapping[str, Confidentiality] = US_IMPLIED
     sud_without_known_source_is_part2: bool = False
     unknown_source_is_sensitive: bool = False
+    sud_is_always_part2: bool = False  # whatever is known of the source
 
 
 def read_lists(texts: Mapping[str, bytes]) -> tuple[CodeIndex, TermIndex]:
@@ -87,4 +89,5 @@ def label_rules(
         implied=implied,
         sud_without_known_source_is_part2=policy.on(SUD_WITHOUT_KNOWN_SOURCE),
         unknown_source_is_sensitive=policy.on(UNKNOWN_SOURCE),
+        sud_is_always_part2=policy.on(SUD_ALWAYS),
     )

@@ -1,0 +1,1 @@
+"""Decision cases realised as FHIR: `python -m tests.cases FILE`."""
