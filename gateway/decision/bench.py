@@ -222,6 +222,7 @@ class _Rulings:
             unmet=_united(ruling.unmet for ruling in told),
             obligations=_united(ruling.obligations for ruling in told),
             refrains=_united(ruling.refrains for ruling in told),
+            scopes=_united(ruling.scopes for ruling in told),
         )
 
     def _one(self, subject: SubjectFacts | None, labels: Labels) -> Ruling:

@@ -10,6 +10,7 @@ Rules of this file
 import msgspec
 
 from gateway.decision.conditions import Case, hold, relied_on, why_not_part2
+from gateway.decision.consent_scope import SCOPE, scope_of
 from gateway.decision.consents import Permit
 from gateway.decision.model import Answer, Cause
 from gateway.policy.model import Condition, DenyClass, Rule, RuleEffect
@@ -25,6 +26,7 @@ class Ruling(msgspec.Struct, frozen=True):
     unmet: tuple[str, ...] = ()
     obligations: tuple[str, ...] = ()
     refrains: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()  # of the consents relied on, where they have to accompany the record
 
 
 def rule_on(case: Case, rules: tuple[Rule, ...]) -> Ruling:
@@ -59,7 +61,12 @@ def rule_on(case: Case, rules: tuple[Rule, ...]) -> Ruling:
         unmet=() if permitted else tuple(dict.fromkeys(unmet)),
         obligations=tuple(dict.fromkeys(word for rule in carried for word in rule.obligations)),
         refrains=tuple(dict.fromkeys(code for rule in carried for code in rule.refrains)),
+        scopes=tuple(sorted({text for rule in carried if SCOPE in rule.obligations for text in _scopes(rule, case)})),
     )
+
+
+def _scopes(rule: Rule, case: Case) -> list[str]:
+    return [scope_of(permit) for permit in relied_on(rule.needs, case)]
 
 
 def _met(rule: Rule, case: Case, unmet: list[str] | None) -> bool:

@@ -4,7 +4,8 @@ Rules of this file (leaks.md L038, L039)
 1. Outbound labels are those of released content, plus what the recipient must obey. Nothing of what was cut.
 2. Of meta every caller but the patient gets version, date, profile and labels: source, tags, extensions and what a
    server added of its own tell where a record came from.
-3. The 42 CFR 2.32 statement travels in meta as DS4P display text, exactly on resources disclosed under a consent.
+3. The 42 CFR 2.32 statement travels in meta as DS4P display text, exactly on resources disclosed under a consent; the
+   scope of that consent (2.32(b)) as DS4P related artifact of the 42CFRPart2 label, as a justification in words.
 """
 
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from gateway.decision.model import Edit, Op
 from gateway.fhir.confidentiality import Confidentiality
 from gateway.fhir.pointer import escape
 from gateway.fhir.view import ResourceView
+from gateway.labels.assign import PART2
 from gateway.labels.model import Basis, Kind, Labels
 
 PART2_NOTICE: Final = "part2_notice_2.32"
@@ -25,6 +27,7 @@ PART2_NOTICE: Final = "part2_notice_2.32"
 _STATEMENT: Final = "42 CFR part 2 prohibits unauthorized use or disclosure of these records."
 _META: Final = frozenset({"versionId", "lastUpdated", "profile", "security", "extension"})
 _LABEL: Final = frozenset({"system", "version", "code", "display", "userSelected"})
+_ARTIFACT: Final = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-sec-label-related-artifact"
 _DISPLAY: Final = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-display"
 
 
@@ -54,7 +57,7 @@ def meta_edits(view: ResourceView, out: tuple[Coding, ...], ruling: Ruling, whol
     """Give the edits of `meta`: security as it goes out, the notice, and of the rest what says nothing of where the
     record comes from (`whole`: all of it)."""
     meta = view.tree.get("meta")
-    security = [{"system": coding.system, "code": coding.code} for coding in out]
+    security = [_label(coding, ruling.scopes) for coding in out]
     notice = PART2_NOTICE in ruling.obligations
     if not isinstance(meta, dict):
         fresh: dict[str, Any] = {"extension": [_notice()]} if notice else {}
@@ -63,7 +66,7 @@ def meta_edits(view: ResourceView, out: tuple[Coding, ...], ruling: Ruling, whol
             return (Edit(Op.REPLACE if "meta" in view.tree else Op.INSERT, "/meta", msgspec.json.encode(fresh)),)
         return () if "meta" not in view.tree else (Edit(Op.CUT, "/meta"),)
     edits = [Edit(Op.CUT, f"/meta/{escape(name)}") for name in meta if not whole and name not in _META]
-    if out != view.security or not _plain(meta.get("security", [])):
+    if out != view.security or ruling.scopes or not _plain(meta.get("security", [])):
         edits += _member(meta, "security", security)
     if notice:
         kept = meta["extension"] if whole and isinstance(meta.get("extension"), list) else []
@@ -71,6 +74,14 @@ def meta_edits(view: ResourceView, out: tuple[Coding, ...], ruling: Ruling, whol
     elif "extension" in meta and not whole:
         edits.append(Edit(Op.CUT, "/meta/extension"))
     return tuple(edits)
+
+
+def _label(coding: Coding, scopes: tuple[str, ...]) -> dict[str, Any]:
+    label: dict[str, Any] = {"system": coding.system, "code": coding.code}
+    if coding.code == PART2 and coding.system == ACT_CODE and scopes:
+        artifacts = [{"type": "justification", "display": text} for text in scopes]
+        label = {"extension": [{"url": _ARTIFACT, "valueRelatedArtifact": one} for one in artifacts]} | label
+    return label
 
 
 def _plain(security: object) -> bool:
