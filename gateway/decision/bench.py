@@ -87,6 +87,7 @@ class Bench:
         self.whole = bool(self.policy.kinds_of(self.recipient) & self.policy.parts.whole_for)
         self._owners = _owners_of_binaries(views, resolver)
         self._programs: dict[PatientKey, ConsentProgram] = {}
+        self._people_of: dict[int, PatientsNamed] = {}
 
     def opinion(self, view: ResourceView, container: Opinion | None = None) -> Opinion:
         """Give the opinion on one resource; `container` is that on the resource it is contained in."""
@@ -129,9 +130,18 @@ class Bench:
         return PatientsNamed(tuple(dict.fromkeys((*parents, *named.keys))), named.unknown)
 
     def _patients(self, view: ResourceView) -> PatientsNamed:
-        return patients_named(
-            view, self.resolver, self.tools.elements, source=self.facts.source, identifiers=self.people
-        )
+        """Give whom a resource names; each is asked once, a container before what it contains."""
+        if id(view) not in self._people_of:
+            contained = self.resolver.is_contained(view)
+            self._people_of[id(view)] = patients_named(
+                view,
+                self.resolver,
+                self.tools.elements,
+                source=self.facts.source,
+                identifiers=self.people,
+                container=self._patients(self.resolver.container(view)) if contained else None,
+            )
+        return self._people_of[id(view)]
 
     def owners_of(self, view: ResourceView) -> tuple[ResourceView, ...]:
         """Give the records whose content a Binary is: those that give its address (L052)."""

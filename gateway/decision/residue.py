@@ -8,7 +8,7 @@ Rules of this file (leaks.md L032 to L038)
 4. What a resource says in prose or sums about the others goes with the first reference to one that is cut.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
 
@@ -148,16 +148,17 @@ class _Freeing:
             yield from self._sections(section, here)
 
 
-def removable(view: ResourceView, pointer: str, elements: Elements, cut: Iterable[str]) -> str | None:
+def removable(view: ResourceView, pointer: str, elements: Elements, cut: Collection[str]) -> str | None:
     """Give the smallest element at or above `pointer` that may go, or None where the whole resource would have to."""
-    gone = set(cut)
     path = pointer
     while path.count("/") >= 1:
         parent, _, name = path.rpartition("/")
         container = _at(view.tree, parent)
         if isinstance(container, list):
-            others = [i for i in range(len(container)) if not within(f"{parent}/{i}", gone | {path})]
-            if others or not elements.is_required(view.type, parent):
+            # From the end: what goes mostly goes from the beginning, and one that stays is enough.
+            places = (f"{parent}/{number}" for number in reversed(range(len(container))))
+            stays = any(place != path and not within(place, cut) for place in places)
+            if stays or not elements.is_required(view.type, parent):
                 return path
             path = parent.rpartition("/")[0]
         elif (name.startswith("value") and "/extension/" in path) or _owner(view, path):

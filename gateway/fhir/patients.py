@@ -99,17 +99,21 @@ def patients_named(
     *,
     source: str = "",
     identifiers: Mapping[Identifier, PatientKey] = {},
+    container: PatientsNamed | None = None,
 ) -> PatientsNamed:
     """Give every patient that a resource and what is inside it name.
 
     `source` names whose ids local references are. `identifiers` gives the patients known by a business identifier.
     An inner resource may be asked about by itself; a contained one that names nobody is about whom its container
-    names. Never raises for a view that `resolver` knows.
+    names (`container`, where that was asked before). Never raises for a view that `resolver` knows.
     """
     search = _Search(resolver, elements, source, identifiers)
     search.read(view)
     if not search.keys and not search.why and resolver.is_contained(view):
-        search.read(resolver.container(view))
+        if container is None:
+            search.read(resolver.container(view))
+        elif container.keys or container.unknown:
+            return container
     if not search.keys and not search.why and _about_somebody(view):
         search.why.append(view.at)
     unresolved = sorted(search.unresolved, key=lambda target: target.text)
@@ -177,7 +181,9 @@ class _Search:
         """Take one Reference element."""
         resolved = self.resolver.resolve(view, element)
         where = self.where(view, element)
-        if isinstance(resolved.target, Logical):
+        if resolved.crowded:
+            self.why.append(where.at)
+        elif isinstance(resolved.target, Logical):
             self.logical(resolved.target, where)
         elif (about := ABOUT_OTHERS.get(view.type)) and element.at.startswith(about):
             self.about(resolved, where)
@@ -250,7 +256,9 @@ class _Search:
         """Take an address (uri, url, canonical): only one that has the form of a patient's."""
         resolved = self.resolver.resolve_text(view, link.text)
         where = _Where(view.at + link.at, patient=False, subject=False)
-        if resolved.views:
+        if resolved.crowded:
+            self.why.append(where.at)
+        elif resolved.views:
             self.found(resolved, where)
         elif isinstance(resolved.target, Local | Foreign | Conditional) and resolved.target.type == "Patient":
             self.literal(resolved.target, where)

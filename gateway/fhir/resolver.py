@@ -7,7 +7,8 @@ Rules of this file
 3. Every nested Bundle is a world of its own: its references do not lead out of it, nor others into it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,14 +16,20 @@ from gateway.fhir.bundle import Document
 from gateway.fhir.references import Base, Contained, Foreign, Local, Target, Urn, is_id, parse, target_of
 from gateway.fhir.view import ReferenceAt, ResourceView, every_view
 
+MOST_ANSWERS: Final = 100
+"""How many resources of a document may answer to one reference: its versions, its copies. With more, nobody can say
+who is meant, and reading them all for each reference would cost the square of their number."""
+
 Named = Local | Urn | Foreign
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """What a reference points at, and the resources of the document that answer to it (rule 2)."""
+    """What a reference points at, and the resources of the document that answer to it (rule 2). `crowded`: more than
+    anybody can mean answer to it, `views` are the first of them."""
 
     target: Target
     views: tuple[ResourceView, ...] = ()
+    crowded: bool = False
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -61,9 +68,9 @@ class Resolver:
             return known
         target = parse(reference, self.own, place.context)
         if isinstance(target, Contained):
-            return Resolved(target, self._inside(place, target))
+            return _answered(target, self._inside(place, target))
         key = _key(target)
-        found = Resolved(target, tuple(place.scope.get(key, ())) if key is not None else ())
+        found = _answered(target, place.scope.get(key, ()) if key is not None else ())
         place.known[reference] = found
         return found
 
@@ -109,10 +116,14 @@ class Resolver:
         if nested:
             self._enter(nested, _full_urls(view))
 
-    def _inside(self, place: _Place, target: Contained) -> tuple[ResourceView, ...]:
+    def _inside(self, place: _Place, target: Contained) -> Sequence[ResourceView]:
         if target.id == "":
             return (place.container,)
-        return tuple(self._contained.get((place.container.at, target.id), ()))
+        return self._contained.get((place.container.at, target.id), ())
+
+
+def _answered(target: Target, views: Sequence[ResourceView]) -> Resolved:
+    return Resolved(target, tuple(views[:MOST_ANSWERS]), len(views) > MOST_ANSWERS)
 
 
 def bases_stated(document: Document) -> frozenset[Base]:

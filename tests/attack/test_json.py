@@ -121,6 +121,15 @@ WIDE = {
     "many codings": {"code": {"coding": [{"system": "http://s", "code": str(number)} for number in range(8_000)]}},
     "many texts": {"note": [{"text": "told"} for _ in range(20_000)]},
     "many components": {"component": [{"code": {"text": "a"}, "valueString": "b"} for _ in range(8_000)]},
+    "many references to what cannot be told": {"hasMember": [{"identifier": {"value": str(n)}} for n in range(4_000)]},
+    "many contained records": {
+        "contained": [{"resourceType": "Observation", "id": f"c{number}"} for number in range(2_000)],
+        "hasMember": [{"reference": f"#c{number}"} for number in range(2_000)],
+    },
+    "many contained sources": {
+        "contained": [{"resourceType": "Organization", "id": f"c{number}"} for number in range(2_000)],
+        "performer": [{"reference": f"#c{number}"} for number in range(2_000)],
+    },
 }
 
 
@@ -131,6 +140,23 @@ async def test_a_wide_record_is_answered_in_bounded_time(scene, case):
     began = time.perf_counter()
     assert 200 == (await scene.ask("Observation/plain")).status
     assert 4 > time.perf_counter() - began
+
+
+@pytest.mark.parametrize("kind", ["Observation", "Patient"])
+async def test_what_thousands_share_an_address_with_is_not_released(scene, kind):
+    """A Bundle in which everything refers to one address that everything has: nobody can say who is meant, and finding
+    that out does not cost the square of it."""
+    urn = "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
+    record = observation(patient=urn) | {"resourceType": kind, "note": [{"text": MARK}]}
+    entry = [{"fullUrl": urn, "resource": record | {"id": f"n{number}"}} for number in range(2_000)]
+    tree = {"resourceType": "Bundle", "id": "b", "type": "collection", "entry": entry}
+    scene.server.lie("Bundle/b", answer(tree))
+    began = time.perf_counter()
+    found = await scene.ask("Bundle/b")
+    assert 6 > time.perf_counter() - began
+    assert 404 == found.status
+    tree["entry"] = [{"resource": tree | {"id": "inner"}}]
+    assert 403 == (await scene.push(tree, "/t/plan/Bundle")).status
 
 
 async def test_L059_what_was_read_is_released_as_it_was_written(scene):
