@@ -258,12 +258,20 @@ class _Rulings:
             categories=bench.recogniser.categories(self.view, labels),
             stated=stated,
             came_from=lambda: bench.sources.came_from(self.view),
+            consents_as_part2=None if subject is None else lambda: self._as_part2(subject, target),
         )
         said = {**bench.facts.exchange.attested, **(subject.stated if subject else {}), **stated}
         if said and subject is not None:
             for name, truth in derived_of(case, said).items():
                 bench.derived.setdefault(name, {})[truth is said[name]] = None
         return rule_on(case, bench.rules)
+
+    def _as_part2(self, subject: SubjectFacts, target: Target) -> ConsentAnswer:
+        """Ask the consents as if the record told of a Part 2 program."""
+        marks = [(Kind.POLICY, PART2), (Kind.SENSITIVITY, "SUD")]
+        labels = [*target.labels.labels, *(Label(kind, ACT_CODE, code, Basis.CONTEXT) for kind, code in marks)]
+        asked = msgspec.structs.replace(target, labels=summarise(labels, target.labels.unknown))
+        return self.bench.program(subject).decide(asked)
 
     def _linked(self, subject: SubjectFacts, target: Target) -> tuple[ConsentAnswer, ...]:
         """Ask the consents of records that may be of the same person."""

@@ -21,7 +21,8 @@ from gateway.policy.model import Condition, Policy
 class Case(msgspec.Struct, frozen=True):
     """Everything that one subject's ruling on one resource turns on. `linked` is what the consents say of records that
     may be of the same person: only their refusals count. `stated` are the facts stated of the resource; `came_from`
-    gives the participants from whom a Provenance shows that it came."""
+    gives the participants from whom a Provenance shows that it came, `consents_as_part2` what the consents would say if
+    the record told of a Part 2 program, as a contact with one does."""
 
     policy: Policy
     directory: Directory
@@ -34,6 +35,7 @@ class Case(msgspec.Struct, frozen=True):
     categories: frozenset[str] = frozenset()
     stated: Mapping[str, bool] = {}
     came_from: Callable[[], frozenset[str]] = frozenset
+    consents_as_part2: Callable[[], ConsentAnswer] | None = None
 
 
 Truth = bool | None

@@ -10,6 +10,8 @@ Rules of this file
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import msgspec
+
 from consent_store.model import ACT_REASON, Coding
 from gateway.decision.case import Case, Truth, agreements_with, in_force_between, standing
 from gateway.decision.consents import Permit, part2_compliant
@@ -163,9 +165,13 @@ def _representative(case: Case) -> Truth:
 
 
 def _consent_lets_contact(case: Case) -> Truth:
+    # To be written to tells that the person has to do with the program (seed0 L54-58): asked as of its own records.
     subject = case.subject
-    return subject is not None and any(
-        part2_compliant(permit, case.exchange, subject, case.target, case.relations)[0] for permit in standing(case)
+    if subject is None or case.consents_as_part2 is None:
+        return False
+    asked = msgspec.structs.replace(case, consents=case.consents_as_part2())
+    return asked.consents.answer is Answer.PERMIT and any(
+        part2_compliant(permit, case.exchange, subject, case.target, case.relations)[0] for permit in standing(asked)
     )
 
 

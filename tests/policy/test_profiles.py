@@ -7,6 +7,7 @@ import pytest
 from gateway import bootstrap
 from gateway.errors import ProfileError
 from gateway.facts.cases import ProfileCase, failures, read_cases
+from gateway.policy.model import RuleEffect
 
 FILES = sorted((Path(__file__).parents[2] / "profiles").glob("*/*_test.yaml"))
 SHELF = bootstrap.read_shelf()
@@ -21,10 +22,31 @@ def test_a_case_of_a_profile(case: ProfileCase):
     assert [] == list(failures(case, SHELF))
 
 
-@pytest.mark.parametrize("profile", ["base", "us-hipaa", "us-part2"])
+@pytest.mark.parametrize("profile", sorted(SHELF.policies))
 def test_every_profile_has_cases(profile):
     """No profile comes without cases beside it."""
     assert [case for case in CASES if case.question["profile"] == profile]
+
+
+@pytest.mark.parametrize("profile", ["us-programs", "us-ny-health-home", "us-ca-calaim"])
+def test_every_rule_decides_a_case(profile):
+    """Each permit and deny that a program's profile adds is named as determining in one of its cases."""
+    policy, told = SHELF.policies[profile], set[str]()
+    for case in CASES:
+        if case.question["profile"] == profile:
+            told |= case.rules or set()
+    below = {rule.id for name in policy.chain[:-1] for rule in SHELF.policies[name].rules}
+    own = {r.id for r in policy.rules if r.id not in below and r.effect is not RuleEffect.OBLIGE and not r.switch}
+
+    assert set() == own - told
+
+
+def test_a_switch_holds_hiv_back():
+    """The operator may hold HIV information back where the text of the use cases does not name it."""
+    policy = bootstrap.read_shelf(switches={"us-ca-calaim": {"hold_back_hiv_in_assignment_files": True}})
+    case = next(case for case in CASES if "HIV is kept in" in case.says)
+
+    assert ["effect", "disclosed", "rules"] == [found.split(":")[0] for found in failures(case, policy)]
 
 
 def test_a_case_that_expects_wrongly_fails():
