@@ -191,7 +191,7 @@ class _Judge:
     def _decision(self, view: ResourceView) -> Decision:
         opinion = self._opinion(view)
         ruling = opinion.ruling
-        out = labels_out(opinion.labels, ruling.refrains) if opinion.released else ()
+        out = labels_out(opinion.labels, ruling) if opinion.released else ()
         if view.type == "Bundle" and out:
             out = container_labels(code for inner in self._released_in(view) for code in inner.labels_out)
         if opinion.released:

@@ -23,6 +23,7 @@ from gateway.labels.assign import PART2
 from gateway.labels.model import Basis, Kind, Labels
 
 PART2_NOTICE: Final = "part2_notice_2.32"
+PART2_LABEL: Final = "label_42CFRPart2"
 # 42 CFR 2.32(a)(2), the short form of the statement.
 _STATEMENT: Final = "42 CFR part 2 prohibits unauthorized use or disclosure of these records."
 _META: Final = frozenset({"versionId", "lastUpdated", "profile", "security", "extension"})
@@ -31,18 +32,18 @@ _ARTIFACT: Final = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefiniti
 _DISPLAY: Final = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-display"
 
 
-def labels_out(labels: Labels, refrains: tuple[str, ...]) -> tuple[Coding, ...]:
+def labels_out(labels: Labels, ruling: Ruling) -> tuple[Coding, ...]:
     """Give the codes a released resource carries: its received labels that still speak of released content (none that
     nobody knows), what Part 2 demands, and the refrain codes. Empty where it had none and nothing must be obeyed."""
     received = [one for one in labels.labels if one.basis is Basis.RECEIVED and one.kind is not Kind.UNKNOWN]
-    part2 = "42CFRPart2" in labels.policies and refrains
+    refrains = tuple(Coding(ACT_CODE, code) for code in ruling.refrains)
+    part2 = PART2 in labels.policies and (PART2_LABEL in ruling.obligations or bool(refrains))
     if not received and not part2:
-        return tuple(Coding(ACT_CODE, code) for code in refrains)
+        return refrains
     codes = [Coding(CONFIDENTIALITY, labels.confidentiality.name)]
     codes += [Coding(one.system, one.code) for one in received if one.kind is not Kind.CONFIDENTIALITY]
-    codes += [Coding(ACT_CODE, "42CFRPart2")] if part2 else []
-    codes += [Coding(ACT_CODE, code) for code in refrains]
-    return tuple(dict.fromkeys(codes))
+    codes += [Coding(ACT_CODE, PART2)] if part2 else []
+    return tuple(dict.fromkeys((*codes, *refrains)))
 
 
 def container_labels(released: Iterable[Coding]) -> tuple[Coding, ...]:

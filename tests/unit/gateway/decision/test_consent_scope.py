@@ -24,9 +24,9 @@ VISIT = {
 @pytest.fixture(scope="module")
 def released():
     """Asks, for one whom a consent of the story names, for one record; gives what is released."""
-    shelf = bootstrap.read_shelf()
 
-    def ask(name, resource):
+    def ask(name, resource, switches=None):
+        shelf = bootstrap.read_shelf(switches=switches)
         consent = json.loads((STORY / "consents" / f"{name}.json").read_bytes())
         (custodian,) = [one["reference"] for one in consent["organization"]]
         question = {
@@ -73,3 +73,13 @@ def test_what_carries_it_is_valid_r4(released):
     record = released("rosa-part2", VISIT)
     assert get_fhir_model_class("Encounter").model_validate(record)
     assert "42 CFR part 2 prohibits" in json.dumps(record["meta"]["extension"])
+
+
+def test_the_switch_says_whether_redisclosure_is_barred(released):
+    """On, the record carries NORDSCLCD; off (42 CFR 2.33(b)(1)) not, and label, notice and scope stay."""
+    barred = released("rosa-part2", VISIT)["meta"]
+    free = released("rosa-part2", VISIT, {"us-part2": {"redisclosure_needs_consent": False}})["meta"]
+    assert ["R", "42CFRPart2", "NORDSCLCD"] == [one["code"] for one in barred["security"]]
+    assert ["R", "42CFRPart2"] == [one["code"] for one in free["security"]]
+    assert barred["extension"] == free["extension"]
+    assert barred["security"][1] == free["security"][1]
