@@ -86,3 +86,18 @@ def test_a_derived_thing_that_is_stated_wrongly_is_no_question(shared):
     asked["facts"]["exchange"]["legal_assurance_between_parties"] = True
     with pytest.raises(QuestionError, match="legal_assurance_between_parties"):
         answer(json.dumps(asked).encode(), SHELF)
+
+
+def test_the_documents_name_every_rule_and_every_category():
+    """Who reads docs/flows.md misses no rule, and who reads docs/profiles.md no category."""
+    docs = Path(__file__).parents[2] / "docs"
+    flows, profiles = (docs / "flows.md").read_text(), (docs / "profiles.md").read_text()
+    rules = {
+        rule.id
+        for name in ("us-programs", "us-ny-health-home", "us-ca-calaim")
+        for rule in SHELF.policies[name].rules
+        if rule.id.startswith(("ny-", "ca-", "programs-"))
+    }
+
+    assert set() == {rule for rule in rules if f"| `{rule}` |" not in flows}
+    assert set() == {one for one in SHELF.policies["us-programs"].categories if f"| `{one}` |" not in profiles}
