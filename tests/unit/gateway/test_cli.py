@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
+from gateway.facts.answer import answer
 
 
 @pytest.fixture
@@ -81,6 +82,25 @@ def test_lines_are_answered_in_order_and_a_bad_one_does_not_stop_the_rest(questi
     assert 2 == result.exit_code
     assert [1, 2, 3] == [answer["id"] for answer in answers]
     assert ["effect", "error", "effect"] == [("error" if "error" in a else "effect") for a in answers]
+
+
+def test_what_breaks_inside_exits_three_and_tells_nothing(question, monkeypatch):
+    """Exit 3 is for our own errors: no trace, nothing of the question; lines after it are answered."""
+
+    def broken(raw: bytes, shelf: object) -> dict:
+        if b"broken" in raw:
+            raise KeyError("Patient/rosa")
+        return answer(raw, shelf)
+
+    monkeypatch.setattr("gateway.cli.answer", broken)
+    lines = [json.dumps(question), json.dumps(question | {"id": "broken"}), json.dumps(question)]
+    alone, many = run("decide", "-", stdin=lines[1]), run("decide", "-", "--ndjson", stdin="\n".join(lines))
+
+    assert (3, 3) == (alone.exit_code, many.exit_code)
+    assert "Patient/rosa" not in alone.output + many.output
+    assert ["effect", "error", "effect"] == [
+        next(key for key in ("effect", "error") if key in json.loads(line)) for line in many.stdout.splitlines()
+    ]
 
 
 def test_profiles_are_listed_checked_shown_and_tried():
