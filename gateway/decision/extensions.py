@@ -24,7 +24,8 @@ def private_extensions(view: ResourceView, public: tuple[str, ...] | None, eleme
     """Give the edits by which the extensions go whose URLs do not begin as one of `public`; None: all stay."""
     private = [at for at, url in view.extensions if not url.startswith(public)] if public is not None else []
     going = {at for at in private if not _inside_another(at) and not at.startswith("/meta/")}
-    places = dict.fromkeys(_emptied(view, at, going, elements) for at in sorted(going))
+    left: dict[str, bool] = {}
+    places = dict.fromkeys(_emptied(view, at, going, elements, left) for at in sorted(going))
     yield from (Edit(Op.REPLACE, path, ABSENT) if required else Edit(Op.CUT, path) for path, required in places)
 
 
@@ -33,23 +34,31 @@ def _inside_another(at: str) -> bool:
     return any(marker in f"{outer}/" for marker in _OUTER)
 
 
-def _emptied(view: ResourceView, at: str, going: set[str], elements: Elements) -> tuple[str, bool]:
+def _emptied(
+    view: ResourceView, at: str, going: set[str], elements: Elements, left: dict[str, bool]
+) -> tuple[str, bool]:
     """Give what goes with one extension: the outermost element of which nothing would be left, and whether it is
-    required, so that it has to say that it is absent."""
+    required, so that it has to say that it is absent. `left` is what was found of the elements around others."""
     path = at
     while True:
         parent = path.rpartition("/")[0]
         container = _at(view.tree, parent)
         if isinstance(container, list):
-            if any(_left(item, f"{parent}/{number}", going) for number, item in enumerate(container)):
+            if _left_of(container, parent, going, left):
                 return path, False
             if elements.is_required(view.type, parent):
                 return path, True
         elif _required(view, path, container, elements):
             return path, True
-        elif not parent or any(_left(value, f"{parent}/{escape(name)}", going) for name, value in container.items()):
+        elif not parent or _left_of(container, parent, going, left):
             return path, False
         path = parent
+
+
+def _left_of(container: object, at: str, going: set[str], left: dict[str, bool]) -> bool:
+    if at not in left:
+        left[at] = _left(container, at, going)
+    return left[at]
 
 
 def _left(node: Any, at: str, going: set[str]) -> bool:  # noqa: ANN401  JSON
