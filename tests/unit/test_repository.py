@@ -27,6 +27,8 @@ PURE = (
     "consent_store/lifecycle.py",
 )
 # What a pure file may import: msgspec, the rooms, and these modules of the standard library, none of which reaches out.
+# One module of a package that is otherwise not pure: expat parses bytes it is handed and opens nothing.
+PURE_MODULES = frozenset({"xml.parsers", "xml.parsers.expat"})
 PURE_IMPORTS = frozenset(
     {
         "__future__",
@@ -144,7 +146,7 @@ def test_names_say_what_a_file_is() -> None:
 @pytest.mark.parametrize("name", [name for name in modules() if is_pure(name)])
 def test_a_pure_file_imports_nothing_that_reaches_out(name: str) -> None:
     """A pure file imports msgspec, other rooms and the harmless part of the standard library, nothing else (law 4)."""
-    wanted = {module for module in imported(parse(name)) if module.split(".")[0] not in PURE_IMPORTS}
+    wanted = {module for module in imported(parse(name)) if module.split(".")[0] not in PURE_IMPORTS} - PURE_MODULES
     assert set() == wanted | {module for module in imported(parse(name)) if module.startswith("urllib.request")}
 
 
