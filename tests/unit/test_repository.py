@@ -34,6 +34,7 @@ PURE_IMPORTS = frozenset(
         "__future__",
         "abc",
         "base64",
+        "binascii",
         "bisect",
         "calendar",
         "collections",
