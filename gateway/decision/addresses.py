@@ -26,7 +26,7 @@ class Outward(msgspec.Struct, frozen=True):
 
     def told(self, address: str) -> str | None:
         """Give an address of the upstream's as ours; None for one that is not of a record there."""
-        if "://" not in address:
+        if "://" not in address or not self._names_the_host(address):
             return None
         plain, bar, canonical = address.partition("|")
         target = parse(plain, frozenset({self.base}))
@@ -37,7 +37,9 @@ class Outward(msgspec.Struct, frozen=True):
 
     def hides(self, address: str) -> bool:
         """Say whether an address names the upstream and cannot be told as ours."""
-        if "//" not in address or self.told(address) is not None or address.startswith(f"{self.url}/"):
+        if "//" not in address or not self._names_the_host(address):
+            return False
+        if self.told(address) is not None or address.startswith(f"{self.url}/"):
             return False
         try:
             parts = urlsplit(address)
@@ -46,6 +48,10 @@ class Outward(msgspec.Struct, frozen=True):
             return self.base.host in address.lower()
         scheme = parts.scheme.lower() or self.base.scheme
         return host == self.base.host and (port or _PORTS.get(scheme)) == self.base.port
+
+    def _names_the_host(self, address: str) -> bool:
+        """Say whether an address can be at the upstream's host at all; most are not, and are looked at no closer."""
+        return self.base.host in address.lower()
 
 
 def outward_edits(view: ResourceView, outward: Outward) -> Iterator[Edit]:

@@ -73,6 +73,7 @@ class Fates:
         self.policy = bench.facts.policy
         self._unknown_is_sensitive = self.policy.on("unknown_source_is_sensitive")
         self._no_patient = self.policy.no_patient_types | NO_PATIENT_TYPES
+        self._known_origin: dict[int, bool] = {}  # of records of the context, by identity
 
     def of_reference(self, view: ResourceView, found: ReferenceAt) -> Fate:
         """Say what becomes of one reference of a released resource."""
@@ -130,6 +131,11 @@ class Fates:
         all that was gathered, is not known to be releasable."""
         if not view.at.startswith(CONTEXT) or not self._unknown_is_sensitive:
             return True
+        if id(view) not in self._known_origin:
+            self._known_origin[id(view)] = self._has_known_origin(view)
+        return self._known_origin[id(view)]
+
+    def _has_known_origin(self, view: ResourceView) -> bool:
         sources = ((f, self.bench.sources.resolve(view, f)) for f in _telling(view))
         return all(
             resolved.views or type_named(resolved) not in _TELLING or self.bench.sources.registered(view, found)

@@ -201,6 +201,8 @@ class Sources:
         own = {found.at for found in source_references(view)}
         found_here = ((found.at, self.kind(view, found)) for found in view.references if found.at not in own)
         named = {at: participant for at, (kind, participant) in found_here if kind is SourceKind.PART2}
+        if not (named or self._systems):
+            return {}
         found_numbers = tuple(identifiers_in(view))
         numbers = {one.at: program for one in found_numbers if (program := self._giver(one, named))}
         assigners = {one.assigner for one in found_numbers}
