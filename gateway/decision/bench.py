@@ -14,7 +14,7 @@ import msgspec
 from consent_store.model import ACT_CODE, Coding, PatientKey
 from gateway.decision.claims import numbered_soundly
 from gateway.decision.combine import Ruling, rule_on
-from gateway.decision.conditions import Case, derived_of
+from gateway.decision.conditions import OF_THE_RECORD, Case, derived_of
 from gateway.decision.consents import ConsentAnswer, ConsentProgram, Relations, Target, compile_consents, specialise
 from gateway.decision.facts import Facts
 from gateway.decision.model import Answer, Cause, Direction, SubjectFacts, Verdict
@@ -79,6 +79,10 @@ class Bench:
         self.linked = linked(views, known, resolver, facts.source)
         self.rules = in_force(facts.policy, facts.directory, facts.exchange)
         self.recogniser = Recogniser(facts.policy, facts.exchange, self.sources.written_by_discloser)
+        # A ruling turns on subject, consents, categories and labels; of some rules on the record itself.
+        asked = {one for rule in self.rules for one in (*rule.needs, *rule.unless, *rule.when_false)}
+        self.by_record = bool(facts.stated_resources) or not asked.isdisjoint(OF_THE_RECORD)
+        self.ruled: dict[object, tuple[Ruling, tuple[ConsentAnswer, ...]]] = {}
         self.derived: dict[str, dict[bool, None]] = {}  # of what was said though it is derived: what came out
         self.recipient = facts.exchange.recipient.type
         # In what is sent to be carried out by the receiver's server, `Type/id` is one of the receiver's own records.
@@ -264,7 +268,14 @@ class _Rulings:
         if said and subject is not None:
             for name, truth in derived_of(case, said).items():
                 bench.derived.setdefault(name, {})[truth is said[name]] = None
-        return rule_on(case, bench.rules)
+        if bench.by_record:
+            return rule_on(case, bench.rules)
+        told = (case.consents, *case.linked)
+        key = (subject.key if subject else None, tuple(map(id, told)), case.categories, _signature(labels))
+        known = bench.ruled.get(key)
+        if known is None:
+            known = bench.ruled[key] = (rule_on(case, bench.rules), told)
+        return known[0]
 
     def _as_part2(self, subject: SubjectFacts, target: Target) -> ConsentAnswer:
         """Ask the consents as if the record told of a Part 2 program."""
@@ -278,6 +289,10 @@ class _Rulings:
         keys = sorted(self.bench.linked.get(subject.key, ()), key=lambda key: (key.source, key.id))
         others = (self.bench.facts.subjects.get(key) for key in keys)
         return tuple(self.bench.program(other).decide(target) for other in others if other is not None)
+
+
+def _signature(labels: Labels) -> tuple[object, ...]:
+    return labels.sensitivities, labels.policies, labels.confidentiality, labels.unknown
 
 
 def _owners_of_binaries(views: Iterable[ResourceView], resolver: Resolver) -> Mapping[int, tuple[ResourceView, ...]]:

@@ -18,7 +18,7 @@ from gateway.decision.model import Answer
 from gateway.directory.lookups import related
 from gateway.policy.model import Condition
 
-__all__ = ["Case", "Truth", "adult", "derived_of", "hold", "relied_on", "why_not_part2"]
+__all__ = ["OF_THE_RECORD", "Case", "Truth", "adult", "derived_of", "hold", "relied_on", "why_not_part2"]
 
 
 def hold(condition: Condition, case: Case) -> Truth:
@@ -198,6 +198,10 @@ _TESTS: Final[Mapping[Condition, Callable[[Case], Truth]]] = {
     Condition.AGE_KNOWN: _age_known,
 }
 
+# These turn on more of a record than its labels and categories.
+OF_THE_RECORD: Final = frozenset(
+    {Condition.HH_RECEIVED_SAME_ITEM_FROM_MCO, Condition.CONSENT_LETS_CMA_CONTACT_SUD_PROVIDER}
+)
 # What may be said of these is held against what is derived, and never used.
 _NEVER_STATED: Final[Mapping[str, Condition]] = {
     one.value: one

@@ -54,8 +54,16 @@ def party_matches(match: PartyMatch, party: Participant, policy: Policy) -> bool
     return not match.any or any(party_matches(one, party, policy) for one in match.any)
 
 
+_Label = tuple[str, frozenset[str], frozenset[str], int, bool]
+_Asked = tuple[tuple[str, tuple[CategoryMatch, ...]], ...]
+
+
 class Recogniser:
-    """Recognises the categories of a policy in one exchange. `own` says whether the discloser wrote a record."""
+    """Recognises the categories of a policy in one exchange. `own` says whether the discloser wrote a record.
+
+    What type and labels settle is settled once for all records alike; codes, identifiers and writers are looked at in
+    each record, and only for the categories that they may still decide.
+    """
 
     def __init__(self, policy: Policy, exchange: Exchange, own: Callable[[ResourceView], bool]) -> None:
         self._own = own
@@ -64,31 +72,55 @@ class Recogniser:
             for category in policy.categories.values()
             if (matches := tuple(_specialised(category.any, policy, exchange)))
         ]
-        self._by_type: dict[str, list[tuple[str, tuple[CategoryMatch, ...]]]] = {}
+        self._settled: dict[_Label, tuple[frozenset[str], _Asked]] = {}
 
     def categories(self, view: ResourceView, labels: Labels) -> frozenset[str]:
         """Give the ids of the categories that a record with these labels belongs to."""
-        possible = self._by_type.get(view.type)
-        if possible is None:
-            possible = self._by_type[view.type] = list(self._possible(view.type))
-        return frozenset(key for key, matches in possible if any(self._holds(one, view, labels) for one in matches))
+        key = (view.type, labels.sensitivities, labels.policies, labels.confidentiality, labels.unknown)
+        known = self._settled.get(key)
+        if known is None:
+            known = self._settled[key] = self._settle(view.type, labels)
+        settled, asked = known
+        if not asked:
+            return settled
+        codes = {(one.coding.system, one.coding.code) for one in view.codings}
+        return settled.union(name for name, ways in asked if any(self._in(one, view, labels, codes) for one in ways))
 
-    def _possible(self, resource_type: str) -> Iterator[tuple[str, tuple[CategoryMatch, ...]]]:
-        for key, matches in self._categories:
-            left = tuple(one for one in matches if one.types is None or resource_type in one.types)
-            if left:
-                yield key, left
+    def _settle(self, resource_type: str, labels: Labels) -> tuple[frozenset[str], _Asked]:
+        settled, asked = set[str](), []
+        for name, ways in self._categories:
+            possible = tuple(one for one in ways if _possible(one, resource_type, labels))
+            if any(_settled(one, resource_type, labels) for one in possible):
+                settled.add(name)
+            elif possible:
+                asked.append((name, possible))
+        return frozenset(settled), tuple(asked)
 
-    def _holds(self, match: CategoryMatch, view: ResourceView, labels: Labels) -> bool:
-        if not _labelled(match, labels) or (match.types is not None and view.type not in match.types):
+    def _in(self, match: CategoryMatch, view: ResourceView, labels: Labels, codes: "_Codes") -> bool:
+        if not _possible(match, view.type, labels):
             return False
-        if match.codes is not None and not _has_code(view, match.codes):
+        if match.codes is not None and not _has_code(codes, match.codes):
             return False
         if match.identifiers is not None and not any(identifiers_at(view, match.identifiers)):
             return False
         if match.own is not None and match.own is not self._own(view):
             return False
-        return not any(self._holds(one, view, labels) for one in match.without)
+        return not any(self._in(one, view, labels, codes) for one in match.without)
+
+
+_Codes = set[tuple[str | None, str | None]]
+
+
+def _possible(match: CategoryMatch, resource_type: str, labels: Labels) -> bool:
+    """Say whether type and labels leave it open that a record is recognised."""
+    return (match.types is None or resource_type in match.types) and _labelled(match, labels)
+
+
+def _settled(match: CategoryMatch, resource_type: str, labels: Labels) -> bool:
+    """Say whether type and labels alone recognise a record of which `_possible` holds."""
+    if match.codes is not None or match.identifiers is not None or match.own is not None:
+        return False
+    return not any(_possible(one, resource_type, labels) for one in match.without)
 
 
 def _specialised(matches: tuple[CategoryMatch, ...], policy: Policy, exchange: Exchange) -> Iterator[CategoryMatch]:
@@ -109,16 +141,14 @@ def _labelled(match: CategoryMatch, labels: Labels) -> bool:
     return match.unknown is None or match.unknown is labels.unknown
 
 
-def _has_code(view: ResourceView, codes: Codes) -> bool:
-    for one in view.codings:
-        system, code = one.coding.system, one.coding.code
-        if system is None or code is None:
-            continue
-        if (system, code) in codes.exact:
-            return True
-        if any(system == wanted and code.startswith(start) for wanted, start in codes.beginnings):
-            return True
-    return False
+def _has_code(found: _Codes, codes: Codes) -> bool:
+    if not codes.exact.isdisjoint(found):
+        return True
+    return bool(codes.beginnings) and any(
+        system == wanted and code is not None and code.startswith(start)
+        for system, code in found
+        for wanted, start in codes.beginnings
+    )
 
 
 _WORDS: Final = re.compile(r"[a-z0-9]+")
