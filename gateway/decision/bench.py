@@ -17,6 +17,7 @@ from gateway.decision.combine import Ruling, rule_on
 from gateway.decision.conditions import OF_THE_RECORD, Case, derived_of
 from gateway.decision.consents import ConsentAnswer, ConsentProgram, Relations, Target, compile_consents, specialise
 from gateway.decision.facts import Facts
+from gateway.decision.mentions import without_mentions
 from gateway.decision.model import Answer, Cause, Direction, SubjectFacts, Verdict
 from gateway.decision.opinion import Opinion
 from gateway.decision.parts import mask, part_rule, uniform_edits
@@ -170,6 +171,12 @@ class Bench:
         """Cut what may be cut: to save a record from being withheld, and what every copy of its type loses."""
         view = opinion.view
         rule = part_rule(self.policy, self.recipient, view.type)
+        if not opinion.released and opinion.patient_bearing and not self.whole:
+            freed = without_mentions(view, opinion.labels, rule_all)
+            if freed is not None:
+                opinion.ruling, opinion.labels, hidden = freed
+                opinion.hidden = {**opinion.hidden, **hidden}
+                opinion.causes, opinion.verdict = list(opinion.ruling.causes), Verdict.DISCLOSED
         if not opinion.released and rule is not None and opinion.patient_bearing:
             masking = mask(view, opinion.labels, rule, rule_all)
             if masking is None:

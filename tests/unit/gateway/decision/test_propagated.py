@@ -80,3 +80,61 @@ def test_a_record_of_a_general_visit_goes_through(asked, records):
     """The weight taken at the yearly physical: nothing is carried, and the consent permits it."""
     found = asked(records["dana-weight"], [records["dana-mercy-physical"], records["patient"]])
     assert ["disclosed"] == [verdict for verdict, _ in found.values()]
+
+
+HIV = {"reference": "Condition/hiv", "display": "HIV disease"}
+SUBJECT = {"subject": {"reference": "Patient/dana"}}
+PLAIN = {"meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "N"}]}}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {
+            "resourceType": "Encounter",
+            "status": "finished",
+            "class": {"code": "AMB"},
+            "diagnosis": [{"condition": HIV}],
+        },
+        {"resourceType": "CarePlan", "status": "active", "intent": "plan", "addresses": [HIV]},
+        {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "reasonReference": [HIV]},
+        {"resourceType": "Goal", "lifecycleStatus": "active", "description": {"text": "Walk"}, "addresses": [HIV]},
+    ],
+)
+def test_the_words_beside_a_reference_go_with_it(asked, records, record):
+    """L032: the record stays, freed of the reference; its display does not make the record what it points at."""
+    found = asked(record | PLAIN | SUBJECT | {"id": "x"}, [records["dana-hiv"], records["patient"]])
+    assert ["masked"] == [verdict for verdict, _ in found.values()]
+
+
+def test_a_record_that_says_it_itself_stays_back(asked, records):
+    """A note that says what the reference says: cutting the reference would not help."""
+    record = {"resourceType": "CarePlan", "status": "active", "intent": "plan", "addresses": [HIV], "title": "HIV care"}
+    found = asked(record | PLAIN | SUBJECT | {"id": "x"}, [records["dana-hiv"], records["patient"]])
+    assert ["withheld"] == [verdict for verdict, _ in found.values()]
+
+
+@pytest.mark.parametrize("name", ["subject", "performer", "encounter"])
+def test_words_about_the_record_itself_are_never_cut_away(asked, records, name):
+    """The patient, the clinic or the visit described as being of HIV care: the record is."""
+    named = {
+        "subject": {"reference": "Patient/dana", "display": "HIV positive"},
+        "performer": [{"reference": "Organization/mercy", "display": "HIV clinic"}],
+        "encounter": {"display": "HIV care"},
+    }
+    record = {"resourceType": "Observation", "id": "x", "status": "final", "code": {"text": "Pulse"}}
+    found = asked(record | PLAIN | SUBJECT | {name: named[name]}, [records["patient"]])
+    assert ["withheld"] == [verdict for verdict, _ in found.values()]
+
+
+def test_a_reference_that_has_to_stay_takes_the_record_with_it(asked, records):
+    """A required reference to a drug that is a resource of its own: the record means the drug."""
+    drug = {"resourceType": "Medication", "id": "m", "code": {"text": "dolutegravir"}}
+    record = {
+        "resourceType": "MedicationRequest",
+        "status": "active",
+        "intent": "order",
+        "medicationReference": {"reference": "Medication/m", "display": "dolutegravir"},
+    }
+    found = asked(record | PLAIN | SUBJECT | {"id": "x"}, [drug, records["patient"]])
+    assert ["withheld"] == [verdict for verdict, _ in found.values()]
