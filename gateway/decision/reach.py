@@ -49,6 +49,10 @@ class Reach:
         self.worlds = [] if search or self.included else [document.views]
         self.worlds += [view.inner for view in self.everything if view.type == "Bundle"]
         self.document = document
+        self.definitions: dict[str, list[ResourceView]] = {}
+        for view in document.views:
+            if isinstance(url := view.tree.get("url"), str):
+                self.definitions.setdefault(url, []).append(view)
 
     def unreached(self) -> Iterator[ResourceView]:
         """Give the released resources that nothing released leads to any more."""
@@ -131,7 +135,8 @@ class Reach:
         for found in view.references:
             yield from ((found.at, target) for target in self.resolve(view, found).views)
         for link in view.links:
-            yield from ((link.at, target) for target in self.resolver.resolve_text(view, link.text).views)
+            known = self.definitions.get(link.text.partition("|")[0], ())
+            yield from ((link.at, target) for target in (*self.resolver.resolve_text(view, link.text).views, *known))
 
 
 def _tops(views: Sequence[ResourceView]) -> dict[int, int]:

@@ -19,6 +19,21 @@ def test_an_included_record_goes_with_the_match_that_named_it():
     assert "withheld" == verdicts(found)["Organization/harbor"]
 
 
+def test_an_included_definition_is_reached_by_its_canonical_url():
+    """A response names the questionnaire by its url, with or without a version."""
+    form = {"resourceType": "Questionnaire", "id": "form", "status": "active", "url": "http://example.org/form"}
+    filled = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "filled",
+        "status": "completed",
+        "subject": SUBJECT,
+        "author": MERCY,
+        "questionnaire": "http://example.org/form|2",
+    }
+
+    assert "disclosed" == verdicts(asked(searchset(filled, form, included=("form",))))["Questionnaire/form"]
+
+
 def test_in_a_collection_the_programs_own_entry_goes_too():
     """A Bundle about one patient has the program in it because of what is withheld; so with its people."""
     visit = hidden(participant=[{"individual": {"reference": "Practitioner/lind"}}])
