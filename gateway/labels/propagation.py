@@ -97,7 +97,8 @@ class Propagation:
         is the reader of references where the resolver's alone is not enough."""
         self._resolver, self._own = resolver, own
         self._resolve: Resolve = resolve or (lambda view, found: resolver.resolve(view, found).views)
-        self._known: dict[int, tuple[ResourceView, Labels]] = {}
+        self._known: dict[int, tuple[ResourceView, tuple[Label, ...]]] = {}
+        self._wholes: dict[int, tuple[ResourceView, tuple[Label, ...]]] = {}
         self._held: dict[int, list[tuple[ResourceView, str]]] = {}
         for views in documents:
             self._enter(views)
@@ -130,21 +131,31 @@ class Propagation:
 
     def _carried(self, view: ResourceView, seen: frozenset[int], depth: int) -> Iterator[Label]:
         for found in view.references:
-            for target in self._resolve(view, found):
+            for target in self._resolve(view, found) if _may_mean(found) else ():
                 if target.type in _BY_WHAT_THEY_ARE and target is not view:
                     yield from self._moved(self._told(target), target, found.at)
-        yield from self._for(view)
+        if view.type in _VISITS:
+            yield from self._for(view)
         for found in wholes(view) if depth else ():
             for target in self._resolve(view, found):
                 if id(target) not in seen and target.type not in _NEVER:
-                    about = [*self._told(target), *self._carried(target, seen | {id(target)}, depth - 1)]
-                    yield from self._moved(about, target, found.at)
+                    yield from self._moved(self._about(target, seen, depth - 1), target, found.at)
+
+    def _about(self, whole: ResourceView, seen: frozenset[int], depth: int) -> tuple[Label, ...]:
+        """Give what a whole is about; worked out once for one that belongs to nothing further, as nearly all do."""
+        key = id(whole)
+        if key in self._wholes:
+            return self._wholes[key][1]
+        about = (*self._told(whole), *self._carried(whole, seen | {key}, depth))
+        if not wholes(whole):
+            self._wholes[key] = (whole, about)
+        return about
 
     def _for(self, view: ResourceView) -> Iterator[Label]:
         """Give what all the known reasons of a visit share: where one of several is another matter, the visit is not
         only about this one, and its reference to it goes instead."""
         known = [(found.at, target) for found in matters(view) for target in self._resolve(view, found)]
-        kept = [(at, target, list(self._told(target))) for at, target in known if target is not view]
+        kept = [(at, target, self._told(target)) for at, target in known if target is not view]
         shared = (
             frozenset.intersection(*(frozenset((one.kind, one.code) for one in told) for _, _, told in kept))
             if kept
@@ -160,12 +171,13 @@ class Propagation:
                     targets = self._resolver.resolve_text(view, link.text).views
                     yield from ((at, one) for one in targets if one.type == "Binary")
 
-    def _told(self, view: ResourceView) -> Iterator[Label]:
+    def _told(self, view: ResourceView) -> tuple[Label, ...]:
         """Give the labels of a record's own that others carry: those that speak of what it is about."""
         key = id(view)
         if key not in self._known:
-            self._known[key] = (view, self._own(view))
-        return (one for one in self._known[key][1].labels if _is_carried(one) and not _aside(view, one.at))
+            told = (one for one in self._own(view).labels if _is_carried(one) and not _aside(view, one.at))
+            self._known[key] = (view, tuple(told))
+        return self._known[key][1]
 
     def _moved(self, labels: Iterable[Label], target: ResourceView, at: str) -> Iterator[Label]:
         whose = f"{target.type}/{target.id}" if target.id else target.type
@@ -178,6 +190,12 @@ def document_entries(bundle: Bundle | None, views: Iterable[ResourceView]) -> It
     if bundle is not None and bundle.type == "document":
         yield tuple(entry.view for entry in bundle.entries if entry.view is not None)
     yield from (view.inner for view in views if view.type == "Bundle" and view.tree.get("type") == "document")
+
+
+def _may_mean(found: ReferenceAt) -> bool:
+    """Whether a reference may lead to a drug, substance or service: not where it says that it leads elsewhere."""
+    kind, slash, _ = (found.reference or "").partition("/")
+    return not (slash and kind.isalpha()) or kind in _BY_WHAT_THEY_ARE
 
 
 def _is_carried(label: Label) -> bool:
