@@ -6,7 +6,8 @@ Rules of this file
 2. Records are only added: triggers refuse change and removal, and the hash chain shows what went around them.
 3. Each worker holds a lock on a file of its own while it lives; recovery completes only the intents of writers whose
    lock is free. So a restarted worker never speaks for one that is still sending.
-4. Any trouble of the file is `LedgerUnavailable`; the cause is for the operator's log and holds no record.
+4. Any trouble of the file is `LedgerUnavailable`; the cause is for the operator's log and holds no record. A file that
+   was moved or replaced is trouble: what goes into it nobody will find again.
 """
 
 import asyncio
@@ -97,6 +98,7 @@ class SqliteLedger:
         self._writing: sqlite3.Connection
         self._reading: sqlite3.Connection
         self._lock = -1
+        self._file = (0, 0)
 
     @classmethod
     async def open(cls, path: Path, clock: Clock = now) -> "SqliteLedger":
@@ -199,6 +201,8 @@ class SqliteLedger:
         """Write a batch in one transaction. Gives each entry's sequence, or why that one entry was not written."""
         done: list[int | Exception] = []
         db = self._writing
+        if self._identity() != self._file:
+            raise sqlite3.DatabaseError("the ledger was moved or replaced")
         db.execute("BEGIN IMMEDIATE")
         try:
             last = db.execute("SELECT sequence, hash FROM records ORDER BY sequence DESC LIMIT 1").fetchone()
@@ -257,7 +261,12 @@ class SqliteLedger:
         if db.execute("PRAGMA user_version").fetchone()[0] not in {0, _FORMAT}:
             raise sqlite3.DatabaseError("a ledger of another format")
         db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT;")
-        self._writing = db
+        self._writing, self._file = db, self._identity()
+
+    def _identity(self) -> tuple[int, int]:
+        """Tell which file stands at the ledger's path: device and inode."""
+        status = self._path.stat()
+        return status.st_dev, status.st_ino
 
     def _open_reading(self) -> None:
         self._reading = sqlite3.connect(self._path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
