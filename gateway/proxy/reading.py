@@ -21,8 +21,10 @@ from gateway.release.released import Manifest, Released
 async def read(asked: Asked, type_: str, id_: str, exchange: Exchange) -> Prepared:
     """Prepare the answer to a read. Raises UpstreamFault, Unavailable."""
     door = asked.door
+    context = Context(door, asked.json_limits)
     held = await door.upstream.read(type_, id_)
-    if held is None:
+    if held is None:  # the consents are looked up all the same: where they cannot be, absent is no other answer
+        await gather(Document(()), exchange, context, door, asked.directory, asked.services.consents)
         return Prepared(_not_visible(Manifest()))
     try:
         view = read_resource(held.body, limits=asked.json_limits)
@@ -31,7 +33,6 @@ async def read(asked: Asked, type_: str, id_: str, exchange: Exchange) -> Prepar
     if (view.type, view.id) != (type_, id_):
         raise UpstreamFault
     document = Document((view,))
-    context = Context(door, asked.json_limits)
     facts = await gather(document, exchange, context, door, asked.directory, asked.services.consents)
     judgement = judge(document, facts, door.tools)
     manifest = manifest_of([judgement])
