@@ -9,7 +9,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -197,9 +197,11 @@ class Scene(NamedTuple):
 
     def recorded(self) -> bytes:
         """The ledger's unrestricted part, every byte of every row since the last time."""
-        with sqlite3.connect(f"file:{self.folder / 'ledger.sqlite'}?mode=ro", uri=True) as ledger:
+        file = self.folder / "ledger.sqlite"
+        if not file.exists():
+            return b""
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as ledger:
             rows = ledger.execute("SELECT * FROM records WHERE sequence > ?", (self.trap.seen,)).fetchall()
-        ledger.close()
         self.trap.seen += len(rows)
         return repr(rows).encode()
 
