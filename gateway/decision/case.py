@@ -77,5 +77,12 @@ def in_force_between(case: Case, types: frozenset[str]) -> tuple[Agreement, ...]
 
 
 def agreements_with(case: Case, types: frozenset[str]) -> bool:
-    """Say whether an agreement of one of `types` between the two sides is in force and covers the purpose."""
-    return bool(in_force_between(case, types))
+    """Say whether an agreement of one of `types` between the two sides is in force and covers the purpose; one that
+    lists no data is about nothing."""
+    return any(agreement.data != frozenset() for agreement in in_force_between(case, types))
+
+
+def agreed_on(case: Case, types: frozenset[str]) -> bool:
+    """Say whether such an agreement covers this record: it lists no data at all, or a category the record is of."""
+    agreements = in_force_between(case, types)
+    return any(one.data is None or not one.data.isdisjoint(case.categories) for one in agreements)

@@ -9,6 +9,7 @@ Rules of this file
 
 import msgspec
 
+from gateway.decision.case import agreed_on
 from gateway.decision.conditions import Case, hold, relied_on, why_not_part2
 from gateway.decision.consent_scope import SCOPE, scope_of
 from gateway.decision.consents import Permit
@@ -38,7 +39,9 @@ def rule_on(case: Case, rules: tuple[Rule, ...]) -> Ruling:
     spoken = [
         rule
         for rule in rules
-        if rule.no_patient is (case.subject is None) and (rule.data is None or rule.data & categories)
+        if rule.no_patient is (case.subject is None)
+        and (rule.data is None or rule.data & categories)
+        and (rule.agreements is None or agreed_on(case, rule.agreements))
     ]
     unmet: list[str] = []
     permits = [rule for rule in spoken if rule.effect is RuleEffect.PERMIT and _met(rule, case, unmet)]

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from consent_store.dates import FhirDate
-from gateway.decision.case import Case, Truth, agreements_with, standing
+from gateway.decision.case import Case, Truth, agreed_on, standing
 from gateway.decision.consents import Permit, part2_compliant
 from gateway.decision.derived import DERIVED
 from gateway.decision.model import Answer
@@ -91,7 +91,7 @@ def _part2_qso(case: Case) -> Truth:
     # 42 CFR 2.12(c)(4): a program and its qualified service organisation, under their agreement.
     if not case.exchange.discloser.part2_program:
         return False
-    return bool(agreements_with(case, frozenset({"QSOA"})))
+    return agreed_on(case, frozenset({"QSOA"}))
 
 
 def _recipient_is_subject(case: Case) -> Truth:

@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
+
 from gateway import bootstrap
 from gateway.facts.answer import answer
+from tests import questions
 
 SHELF = bootstrap.read_shelf()
 
@@ -69,3 +72,46 @@ def test_without_a_consent_the_default_denies_and_says_what_was_missing():
 
     assert ["default-deny"] == [cause["rule"] for cause in found["decisions"][0]["because"]]
     assert ["consent_permits"] == found["decisions"][0]["unmet"]
+
+
+BAA = {"type": "BAA", "between": ["mercy", "hearth"]}
+
+
+@pytest.mark.parametrize(
+    ("agreement", "effect"),
+    [
+        (BAA, "permit"),
+        ({**BAA, "data": []}, "deny"),
+        ({**BAA, "data": ["psychotherapy_notes"]}, "deny"),
+        ({**BAA, "purposes": []}, "deny"),
+        ({**BAA, "purposes": ["HOPERAT"]}, "permit"),
+        ({**BAA, "period": {"end": "2020"}}, "deny"),
+    ],
+)
+def test_an_agreement_gives_what_it_lists(agreement, effect):
+    """Absent data or purposes are not limited, an empty list is nothing (ARCHITECTURE section 6)."""
+    hearth = {"id": "hearth", "type": "cbo", "references": ["Organization/hearth"]}
+    found = questions.asked(
+        questions.searchset(questions.observation()),
+        participants=[*questions.PARTICIPANTS, hearth],
+        recipient="hearth",
+        purpose="CAREMGT",
+        agreements=[agreement],
+    )
+
+    assert effect == found["effect"]
+
+
+@pytest.mark.parametrize(("data", "effect"), [(None, "permit"), (["part2_record"], "permit"), ([], "deny")])
+def test_a_qualified_service_agreement_gives_what_it_lists(data, effect):
+    """Nor does one that lists nothing open a program's records (42 CFR 2.11)."""
+    agreement = {"type": "QSOA", "between": ["harbor", "plan"]} | ({} if data is None else {"data": data})
+    found = questions.asked(
+        questions.searchset(questions.hidden()),
+        discloser="harbor",
+        recipient="plan",
+        purpose="HPAYMT",
+        agreements=[agreement],
+    )
+
+    assert effect == found["effect"]
