@@ -48,7 +48,7 @@ lint: .venv/.dev ## ruff, mypy and the import contracts
 
 .PHONY: test
 test: lint ## everything that must hold before a commit, in under three minutes; pytest's count comes last
-	$(BIN)/pytest $(PYTEST) -m 'not slow and not browser and not hapi' $(TESTS)
+	$(BIN)/pytest -n auto $(PYTEST) -m 'not slow and not browser and not hapi' $(TESTS)
 
 .PHONY: cases
 cases: .venv/.dev ## realise the decision cases of FILE as FHIR, ask them, tell the failures and count (FILE=path)
