@@ -3,11 +3,13 @@
 Rules of this file (leaks.md L032, L052; trade-offs "references to withheld resources")
 1. A reference to what is withheld goes. So does one whose target could be withheld and is not known.
 2. Types that policy never withholds keep their references; so does the subject, whom the recipient asked about.
-3. An address (uri, url, canonical) of a record is a reference. A Binary is as releasable as its owners.
+3. An address (uri, url, canonical) of a record is a reference, and so is its name in a text. A Binary is as releasable
+   as its owners.
 4. A name of a Part 2 program that is not this record's source goes, unless the record could go with the program's tag.
 """
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Final
 
@@ -32,6 +34,9 @@ _NAMES_NO_RECORD: Final = frozenset(
     {"CareTeam", "Coverage", "Device", "Group", "Location", "Organization", "Patient", "Practitioner"}
     | {"PractitionerRole", "RelatedPerson"}
 )
+
+
+_NAME: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z][A-Za-z]+/[A-Za-z0-9.-]*[A-Za-z0-9]")  # a record's, in a text
 
 
 class Kind(Enum):
@@ -73,6 +78,7 @@ class Fates:
         self.policy = bench.facts.policy
         self._unknown_is_sensitive = self.policy.on("unknown_source_is_sensitive")
         self._no_patient = self.policy.no_patient_types | NO_PATIENT_TYPES
+        self._told: dict[int, tuple[tuple[str, tuple[ResourceView, ...]], ...]] = {}  # records named in texts
         self._known_origin: dict[int, bool] = {}  # of records of the context, by identity
 
     def of_reference(self, view: ResourceView, found: ReferenceAt) -> Fate:
@@ -105,6 +111,21 @@ class Fates:
         kind = resolved.target.type
         known = kind in self._no_patient | {"Binary", "Patient"} or not self.bench.tools.elements.is_resource(kind)
         return _KEEP if known else _UNKNOWN
+
+    def of_texts(self, view: ResourceView) -> Iterator[tuple[str, Fate]]:
+        """Give the texts of a resource that name a withheld record by type and id: what quotes it is of it."""
+        if id(view) not in self._told:
+            self._told[id(view)] = tuple(self._named_in_texts(view))
+        for at, targets in self._told[id(view)]:
+            if any(not self.opinion_of(target).released for target in targets):
+                yield at, _CUT
+
+    def _named_in_texts(self, view: ResourceView) -> Iterator[tuple[str, tuple[ResourceView, ...]]]:
+        for text in view.texts:
+            names = _NAME.findall(text.text) if "/" in text.text else ()
+            found = tuple(target for name in names for target in self.bench.resolver.resolve_text(view, name).views)
+            if found:
+                yield text.at, found
 
     def _hides(self, address: str | None) -> bool:
         """Say whether an address names the upstream in a way that cannot be told as ours (L025)."""

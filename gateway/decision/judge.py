@@ -160,6 +160,7 @@ class _Judge:
             opinion,
             lambda found: self.fates.of_reference(view, found),
             lambda link: self.fates.of_address(view, link),
+            self.fates.of_texts(view),
             self.bench.tools.elements,
         )
         if not freed or self.fates.companion_lost(view) or self._lost_a_required_part(view):

@@ -8,7 +8,7 @@ Rules of this file (leaks.md L032 to L038)
 4. What a resource says in prose or sums about the others goes with the first reference to one that is cut.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
 
@@ -48,15 +48,17 @@ def free(
     opinion: Opinion,
     of_reference: Callable[[ReferenceAt], Fate],
     of_address: Callable[[TextAt], Fate],
+    told: Iterable[tuple[str, Fate]],
     elements: Elements,
 ) -> bool:
     """Take from a released resource what points at what is withheld or unknown. False: it cannot be freed of it.
 
-    What is taken is added to `opinion`; asked again, the same answers add nothing.
+    `told` are the fates of texts. What is taken is added to `opinion`; asked again, the same answers add nothing.
     """
     freeing = _Freeing(opinion, elements)
     found = [(one.at, of_reference(one)) for one in opinion.view.references if not freeing.gone(one.at)]
     found += [(one.at, of_address(one)) for one in opinion.view.links if not freeing.gone(one.at)]
+    found += told
     referring = {one.at for one in opinion.view.references}
     found += [(at, Fate(Kind.CUT, cause)) for at, cause in opinion.hidden.items() if at not in referring]
     if not all(freeing.go(at, fate) for at, fate in found if fate.kind is not Kind.KEEP):

@@ -210,6 +210,19 @@ def test_an_address_of_a_withheld_record_is_a_reference():
     assert "extension" not in masked(record)
 
 
+@pytest.mark.parametrize("element", [{"note": [{"text": "see Encounter/hidden."}]}, {"remark": "Encounter/hidden"}])
+def test_a_text_that_names_a_withheld_record_goes(element):
+    """What quotes it is of it; a text that names a released one stays."""
+    kept = [{"text": "compare Observation/other, and/or nothing"}]
+    record = observation(
+        performer=[MERCY], component=[{"code": {"text": "x"}, "valueString": kept[0]["text"]}], **element
+    )
+    found = masked(record, observation("other", performer=[MERCY]))
+
+    assert element.keys().isdisjoint(found)
+    assert kept[0]["text"] == found["component"][0]["valueString"]
+
+
 @pytest.mark.parametrize(("custodian", "verdict"), [("mercy", "disclosed"), ("harbor", "withheld")])
 def test_a_binary_is_as_releasable_as_the_document_it_belongs_to(custodian, verdict):
     """A Binary says nothing of itself: it goes where its owner goes (L052)."""
