@@ -137,9 +137,9 @@ WIDE = {
 async def test_a_wide_record_is_answered_in_bounded_time(scene, case):
     """Half a MiB of anything takes its share of time, not of an afternoon; what may be released is."""
     scene.server.lie("Observation/plain", answer(text_of(observation(**WIDE[case]))))
-    began = time.perf_counter()
+    began = time.process_time()
     assert 200 == (await scene.ask("Observation/plain")).status
-    assert 4 > time.perf_counter() - began
+    assert 3 > time.process_time() - began
 
 
 @pytest.mark.parametrize("kind", ["Observation", "Patient"])
@@ -151,9 +151,9 @@ async def test_what_thousands_share_an_address_with_is_not_released(scene, kind)
     entry = [{"fullUrl": urn, "resource": record | {"id": f"n{number}"}} for number in range(2_000)]
     tree = {"resourceType": "Bundle", "id": "b", "type": "collection", "entry": entry}
     scene.server.lie("Bundle/b", answer(tree))
-    began = time.perf_counter()
+    began = time.process_time()
     found = await scene.ask("Bundle/b")
-    assert 6 > time.perf_counter() - began
+    assert 5 > time.process_time() - began
     assert 404 == found.status
     tree["entry"] = [{"resource": tree | {"id": "inner"}}]
     assert 403 == (await scene.push(tree, "/t/plan/Bundle")).status
