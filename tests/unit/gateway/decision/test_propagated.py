@@ -138,3 +138,47 @@ def test_a_reference_that_has_to_stay_takes_the_record_with_it(asked, records):
     }
     found = asked(record | PLAIN | SUBJECT | {"id": "x"}, [drug, records["patient"]])
     assert ["withheld"] == [verdict for verdict, _ in found.values()]
+
+
+INLINE = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+SDV_HERE = {
+    "url": INLINE,
+    "valueCoding": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "SDV"},
+}
+
+
+def test_an_element_that_the_source_labelled_goes_alone(asked, records):
+    """DS4P inline labels (labels.md section 6): a shelter's address and a phone number, and the patient stays."""
+    patient = records["patient"] | PLAIN
+    patient |= {
+        "address": [{"city": "Elsewhere", "extension": [SDV_HERE]}, {"city": "Home"}],
+        "birthDate": "1990-01-01",
+        "_birthDate": {"extension": [SDV_HERE]},
+    }
+    ((verdict, _),) = asked(patient, []).values()
+    assert "masked" == verdict
+
+
+def test_a_required_element_that_the_source_labelled_takes_the_record(asked, records):
+    """Observation.code may not go alone."""
+    record = {
+        "resourceType": "Observation",
+        "id": "x",
+        "status": "final",
+        "code": {"text": "y", "extension": [SDV_HERE]},
+    }
+    found = asked(record | PLAIN | SUBJECT, [records["patient"]])
+    assert ["withheld"] == [verdict for verdict, _ in found.values()]
+
+
+def test_an_inline_label_that_cannot_be_read_withholds_the_record(asked, records):
+    """What is meant by it cannot be told."""
+    record = {
+        "resourceType": "Observation",
+        "id": "x",
+        "status": "final",
+        "code": {"text": "y"},
+        "note": [{"text": "z", "extension": [{"url": INLINE, "valueCoding": {}}]}],
+    }
+    found = asked(record | PLAIN | SUBJECT, [records["patient"]])
+    assert ["withheld"] == [verdict for verdict, _ in found.values()]
