@@ -47,7 +47,7 @@ class Outward(msgspec.Struct, frozen=True):
         except ValueError:
             return self.base.host in address.lower()
         scheme = parts.scheme.lower() or self.base.scheme
-        return host == self.base.host and (port or _PORTS.get(scheme)) == self.base.port
+        return host == self.base.host.strip("[]") and (port or _PORTS.get(scheme)) == self.base.port
 
     def _names_the_host(self, address: str) -> bool:
         """Say whether an address can be at the upstream's host at all; most are not, and are looked at no closer."""

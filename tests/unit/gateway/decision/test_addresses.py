@@ -85,3 +85,12 @@ def test_only_places_that_hold_an_address_are_written_anew():
     } == {edit.path: edit.value for edit in edits}
     (edit,) = outward_edits(read_resource(json.dumps(tree).encode()), OUTWARD)
     assert (Op.CUT, "/entry/0/fullUrl") == (edit.op, edit.path)
+
+
+def test_an_upstream_at_an_ipv6_address_is_hidden_too():
+    """The brackets of an IPv6 address make it no other host (L025)."""
+    outward = Outward(parse_base("http://[::1]:8080/fhir"), OURS)
+
+    assert outward.hides("http://[::1]:8080/other")
+    assert not outward.hides("http://[::2]:8080/other")
+    assert f"{OURS}/Patient/1" == outward.told("http://[::1]:8080/fhir/Patient/1")
