@@ -145,6 +145,8 @@ class Fates:
     def _of_seen(self, resolved: Resolved) -> Fate:
         if not all(self.opinion_of(target).released for target in resolved.views):
             return _UNNAMED if type_named(resolved) == "Patient" else _CUT
+        if any(not target.at.startswith(CONTEXT) for target in resolved.views):
+            return _KEEP  # it is in the document, and was decided on there
         return _KEEP if all(self._traceable(target) for target in resolved.views) else _UNKNOWN
 
     def _traceable(self, view: ResourceView) -> bool:

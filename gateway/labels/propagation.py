@@ -79,7 +79,7 @@ def _principal(tree: Mapping[str, Any], at: str) -> bool:
         return False
     role = one.get("use") if "use" in one else one.get("role")
     codings = role.get("coding") if isinstance(role, dict) else None
-    codes = {c.get("code") for c in codings if isinstance(c, dict)} if isinstance(codings, list) else set()
+    codes = {str(c.get("code")) for c in codings if isinstance(c, dict)} if isinstance(codings, list) else set()
     return one.get("rank") == 1 or not _PRINCIPAL.isdisjoint(codes)
 
 

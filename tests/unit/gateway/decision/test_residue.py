@@ -10,6 +10,7 @@ from tests.questions import (
     bundle,
     condition,
     consent,
+    encounter,
     hidden,
     observation,
     released,
@@ -271,3 +272,12 @@ def test_what_is_not_here_is_cut_for_everyone_and_what_is_here_stays():
 
     assert [{"reference": "Observation/other"}] == released(found, "weight")["hasMember"]
     assert "permit" == found["effect"]
+
+
+def test_a_released_entry_keeps_its_references_also_where_the_context_repeats_it():
+    """Where it comes from matters of what is only beside the document; the entry itself was decided on."""
+    ward = {"resourceType": "Location", "id": "ward", "managingOrganization": {"reference": "Organization/nowhere"}}
+    visit = encounter(location=[{"location": {"reference": "Location/ward"}}])
+
+    assert "location" in released(asked(searchset(visit, ward), context=[ROSA, ward]), "visit")
+    assert "location" not in released(asked(searchset(visit), context=[ROSA, ward]), "visit")
