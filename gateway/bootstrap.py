@@ -59,12 +59,13 @@ from gateway.policy.model import Policy
 from gateway.policy.reading import ProfileText, read_policy
 from gateway.proxy.app import DataPlane
 from gateway.proxy.capability import capability_statement
+from gateway.proxy.connection import bounded
 from gateway.proxy.cursor import KEY_BYTES, Cursors
 from gateway.proxy.gate import Gate, GatedConsentStore
 from gateway.proxy.live import Door, Live, Proof, Services
 from gateway.proxy.outcomes import outcome
 from gateway.proxy.telemetry import LOGGER, Telemetry, log_to
-from gateway.proxy.upstream import Openness, Upstream, basic, new_session
+from gateway.proxy.upstream import Openness, Upstream, basic, new_session, whole
 from gateway.settings import Credentials, Issuer, Route, Settings, parse_settings, secret
 
 T = TypeVar("T")
@@ -358,12 +359,7 @@ def _keys(issuer: Issuer, folder: Path, session: aiohttp.ClientSession) -> Keys:
         async with session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as response:
             if response.status != 200:
                 raise ValueError("no key set")
-            whole = bytearray()
-            async for part in response.content.iter_any():
-                whole += part
-                if len(whole) > _KEY_SET_BYTES:
-                    raise ValueError("no key set")
-            return bytes(whole)
+            return await whole(response, _KEY_SET_BYTES)
 
     return FetchedKeys(issuer.jwks_url, fetch, clock.now)
 
@@ -450,7 +446,7 @@ def _server(app: Any, settings: Settings) -> _Server:  # noqa: ANN401  ASGI
     return _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=bounded(settings.limits.client_idle_s),
             ws="none",
             lifespan="off",
             log_config=None,

@@ -83,6 +83,18 @@ def basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
 
 
+async def whole(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Read a body to its end. Raises UpstreamFault over `most` bytes, aiohttp.ClientError where it was cut off."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > most:
+            raise UpstreamFault
+        parts.append(chunk)
+    return b"".join(parts)
+
+
 class Upstream:
     """One FHIR server: base URL, our credentials (`authorization` "" = none), the largest body that is read."""
 
@@ -160,16 +172,10 @@ class Upstream:
             raise UpstreamFault
         if (response.content_length or 0) > self._most:
             raise UpstreamFault
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > self._most:
-                raise UpstreamFault
-            parts.append(chunk)
-        if size and not _is_fhir_json(response.headers.getall("Content-Type", [])):
+        body = await whole(response, self._most)
+        if body and not _is_fhir_json(response.headers.getall("Content-Type", [])):
             raise UpstreamFault
-        return Held(b"".join(parts), response.status)
+        return Held(body, response.status)
 
     def _url(self, position: Position) -> URL:
         return URL(self.base.text + position, encoded=True)
