@@ -331,7 +331,7 @@ async def test_a_replica_is_neither_read_nor_written(tmp_path):
 async def test_a_write_is_acknowledged_when_the_replicas_have_it(tmp_path):
     """With `replicas=1`: told as stored while a replica follows, not told when it is gone."""
     with running(tmp_path / "one") as one, running(tmp_path / "two", "--replicaof", "127.0.0.1", str(one.port)) as two:
-        async with client(one) as first, opened(one, "p", replicas=1, answer_s=1.0) as store:
+        async with client(one) as first, opened(one, "p", replicas=1, answer_s=5.0) as store:
             await replicated(first, 1)
             await put(store, r4(id="a"))
             two.stop()
