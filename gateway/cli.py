@@ -348,8 +348,10 @@ def _needs(rule: Rule) -> str:
     verb = "denies" if rule.effect == "deny" else rule.effect.value + "s"
     needs = f", if {' and '.join(rule.needs)}" if rule.needs else ""
     unless = f", unless {' or '.join(rule.unless)}" if rule.unless else ""
+    guard = f", where it is known to be false that {' or '.join(rule.when_false)}" if rule.when_false else ""
+    switch = f", while switch {rule.switch} is on" if rule.switch else ""
     with_what = f"; with {', '.join(rule.obligations)}" if rule.obligations else ""
-    return verb + needs + unless + with_what
+    return verb + needs + guard + unless + switch + with_what
 
 
 def _read(file: str) -> bytes:
