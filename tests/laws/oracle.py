@@ -3,55 +3,76 @@
 Rules of this file
 1. It shares the values (Consent, Labels …) and the published code tables with the gateway, and no line that matches.
 2. A condition says "yes", "no" or "?"; every rule is written out where it is used, from consent-semantics.md.
-3. Slow is fine; clever is not.
+3. Slow is fine; clever is not. Who is who is in oracle_parties.py, codes are in oracle_codes.py, dates in
+   oracle_dates.py.
 """
 
-from datetime import UTC, datetime
+import json
+from typing import NamedTuple
 
-from consent_store.dates import FhirDate, Period
-from consent_store.model import Consent, Dialect, Effect, Meaning, Provision, Reference, Status, Unreadable
-from gateway.decision.consents import Target
-from gateway.decision.model import Exchange
-from gateway.fhir import v3_tables
+from consent_store.model import Consent, Dialect, Effect, Meaning, Provision, Status, Unreadable
+from tests.laws import oracle_codes as codes
+from tests.laws import oracle_dates as dates
+from tests.laws.cases import Case
+from tests.laws.oracle_parties import People, either
 
-ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
-ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
-CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
-PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
-CLASS = "urn:consent-gateway:participant-type"
-CLUSTERS = [{"ETH", "SUD", "ETHUD", "OPIOIDUD"}, {"PSY", "MH", "BH", "EMOTDIS"}, {"SDV", "VIO", "MST"}]
-ORDER = "ULMNRV"
+HOLDERS = ("custodian", "discloser")
+BASE_DECISIONS = {"OPTIN", "OPTINR", "OPTOUT", "OPTOUTE"}
+REGULAR = "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition-hrex-consent.html#regular"
+DEEPEST = 60
 
 
-class Question:
-    """What is asked: consents, exchange, resource, and the Groups and registered parties of the context."""
+class Said(NamedTuple):
+    """The answer, and which consents speak for it; `permitting` are all whose permit stands. `evaluable` False: a deny
+    to which no readable provision leads."""
 
-    def __init__(self, consents, exchange: Exchange, target: Target, groups: dict[str, list[dict]], others: set[str]):
-        self.consents = list(consents)
-        self.exchange = exchange
-        self.target = target
-        self.groups = groups  # "Group/g" -> its members as parsed JSON
-        self.others = others  # references of registered parties that are neither side
-
-
-def answer(question: Question) -> str:
-    """permit, deny or not_applicable."""
-    spoken = []
-    for group in groups_of(question):
-        spoken += speakers(group, question)
-    if "deny" in spoken:
-        return "deny"
-    return "permit" if "permit" in spoken else "not_applicable"
+    answer: str
+    by: frozenset[str]
+    permitting: frozenset[str]
+    evaluable: bool
 
 
-def groups_of(question: Question) -> list[list]:
+class Speech(NamedTuple):
+    """What one consent says where it applies."""
+
+    consent: Consent | Unreadable
+    effect: str
+    readable: bool
+
+
+def answer(case: Case) -> Said:
+    """What the consents say together: a deny of any group denies, else a permit of any permits."""
+    people = People(case)
+    denies, permits, standing = [], [], []
+    for group in groups_of(case, people):
+        applying = [said for one in group if (said := says(one, case, people)) is not None]
+        kin = [one.consent for one in applying]
+        speaking = [one for one in applying if not any(newer(other, one.consent, group, case) for other in kin)]
+        refusals = [one for one in applying if one.effect == "deny"]
+        if any(one.effect == "deny" for one in speaking):
+            denies += [one for one in speaking if one.effect == "deny"]
+            continue
+        permits += speaking
+        older = [one for one in applying if one.effect == "permit" and one not in speaking]
+        standing += speaking
+        standing += [one for one in older if all(newer(one.consent, no.consent, group, case) for no in refusals)]
+    told = denies or permits
+    return Said(
+        "deny" if denies else "permit" if permits else "not_applicable",
+        frozenset(one.consent.id for one in told),
+        frozenset(one.consent.id for one in standing),
+        not denies or any(one.readable for one in denies),
+    )
+
+
+def groups_of(case: Case, people: People) -> list[list]:
     """Active consents by custodians and policies; codes that only carry the base decision are no policy."""
     groups: list[tuple[object, list]] = []
-    for consent in question.consents:
+    for consent in case.whole:
         if isinstance(consent, Consent) and consent.status is not Status.ACTIVE:
             continue
-        custodians = {one.reference for one in consent.custodians}
-        rules = {one.code for one in consent.policy_rules} - {"OPTIN", "OPTINR", "OPTOUT", "OPTOUTE"}
+        custodians = {people.who(one) for one in consent.custodians}
+        rules = {codes.spelled(one) for one in consent.policy_rules if codes.spelled(one)[1] not in BASE_DECISIONS}
         key = (custodians, rules, set(consent.policies))
         for known, members in groups:
             if known == key:
@@ -62,96 +83,114 @@ def groups_of(question: Question) -> list[list]:
     return [members for _, members in groups]
 
 
-def speakers(group: list, question: Question) -> list[str]:
-    """What those consents of a group say that apply, and that no consent that applies is surely newer than."""
-    applying = [(one, said) for one in group if (said := says(one, question)) is not None]
-    return [said for one, said in applying if not any(newer(other, one) for other, _ in applying)]
+def newer(one, other, group: list, case: Case) -> bool:
+    """Whether the date of one surely lies after the other's; none is the oldest. Where no zone is known, dates without
+    offset compare among themselves, and may be anywhere in their day beside others."""
+    alone = case.zone is None and not any(member.date and member.date.zoned for member in group)
+    zone = dates.UTC if alone else case.read_in
+    first, _ = dates.widest(one.date, zone)
+    begun, ended = dates.widest(other.date, zone)
+    return ended <= first and begun < first
 
 
-def newer(one, other) -> bool:
-    """Whether the date of one surely lies after the other's; none is the oldest."""
-    if one.date is None:
-        return False
-    if other.date is None:
-        return True
-    return instant(one.date, last=False) >= instant(other.date, last=True)
-
-
-def says(consent, question: Question) -> str | None:
-    """What one consent says: permit, deny, or None where it does not apply."""
+def says(consent, case: Case, people: People) -> Speech | None:
+    """What one consent says, or None where it does not apply."""
     if isinstance(consent, Unreadable):
-        return "deny"
-    scope = scope_of(consent, question)
-    if scope == "no":
+        return Speech(consent, "deny", readable=False)
+    scope = scope_of(consent, case)
+    if scope == "no" or states_nothing(consent):
         return None
-    root, base = root_of(consent)
+    about = About(consent, case, people, scope == "yes" and consent.verified is not False)
+    root, base = root_of(about)
     if base is None:
-        return "deny"
-    permits = scope == "yes" and consent.verified is not False
-    context = Context(consent, question, permits)
-    return branch(root, base, [], context)
+        return Speech(consent, "deny", readable=False)
+    found = branch(root, base, [], about)
+    return None if found is None else Speech(consent, found[0], found[1])
 
 
-class Context:
-    """One consent in one question."""
+class About(NamedTuple):
+    """One consent in one question; `permits`: it may permit at all."""
 
-    def __init__(self, consent: Consent, question: Question, permits: bool):
-        self.consent = consent
-        self.question = question
-        self.permits = permits
+    consent: Consent
+    case: Case
+    people: People
+    permits: bool
 
 
-def scope_of(consent: Consent, question: Question) -> str:
-    """Only privacy consents speak, and research ones of research."""
+def states_nothing(consent: Consent) -> bool:
+    """A signed general authorisation without provisions (SDOHCC) says nothing."""
+    authorises = any(codes.spelled(one) == codes.AUTHORISATION for one in consent.policy_rules)
+    return authorises and not consent.provisions and consent.base is None
+
+
+def scope_of(consent: Consent, case: Case) -> str:
+    """Only privacy consents speak, and research ones of research; the code may stand in category."""
     found = []
-    for one in consent.scopes:
-        if one.code == "patient-privacy":
-            found.append("yes")
-        elif one.code == "research":
-            found.append("yes" if under(question.exchange.purpose.code, "HRESCH") else "no")
-        elif one.code in ("adr", "treatment"):
-            found.append("no")
-        else:
+    listed = [codes.spelled(one) for one in consent.scopes]
+    in_category = [one for one in map(codes.spelled, consent.categories) if one[0] == codes.SCOPES]
+    for system, code in listed or in_category:
+        if system != codes.SCOPES:
             found.append("?")
+        elif code == "patient-privacy":
+            found.append("yes")
+        elif code == "research":
+            found.append("yes" if codes.purpose_under(codes.spelled(case.purpose), codes.RESEARCH) else "no")
+        else:
+            found.append("no" if code in ("adr", "treatment") else "?")
     return either(found) if found else "yes"
 
 
-def root_of(consent: Consent):
+def root_of(about: About):
     """The root provision and base decision; base None where it cannot be evaluated."""
+    consent = about.consent
+    if depth(consent.provisions) > DEEPEST:
+        return Provision(), None
     if consent.dialect is Dialect.R5:
         return Provision(nested=consent.provisions), consent.base
+    if len(consent.provisions) > 1:
+        return Provision(), None
     root = consent.provisions[0] if consent.provisions else Provision()
     if consent.dialect is Dialect.TYPED:
         return root, root.type or consent.base
-    custodian_only = all(any(c.code == "CST" for c in one.role) for one in root.actors)
+    custodian_only = len(of_kind(root, about, "custodian")) == len(root.actors)
     limited = root.unreadable or root.actions or root.labels or root.purposes or root.classes or root.codes
     if limited or root.data_period or root.data or not custodian_only:
         return root, None
     return root, consent.base
 
 
-def branch(rule: Provision, effect: Effect, above: list, context: Context) -> str | None:
-    """The deepest match of a branch; among branches a deny wins. `above` are (provision, effect) down to here."""
+def depth(provisions) -> int:
+    """How many levels of provisions there are."""
+    level, deep = list(provisions), 0
+    while level:
+        level, deep = [inner for one in level for inner in one.nested], deep + 1
+    return deep
+
+
+def branch(rule: Provision, effect: Effect, above: list, about: About) -> tuple[str, bool] | None:
+    """The deepest match of a branch; among branches a deny wins. `above` are (provision, effect) down to here. The flag
+    says whether a provision that can be read leads to it."""
     here = [*above, (rule, effect)]
-    matched = matches(here, context)
+    matched = matches(here, about)
     found = []
     for inner in rule.nested:
         flipped = Effect.DENY if effect is Effect.PERMIT else Effect.PERMIT
-        alternates = context.consent.dialect is Dialect.R5
+        alternates = about.consent.dialect is Dialect.R5
         own = flipped if alternates or inner.type is None else inner.type
         level = len(here)  # 1: the provisions directly inside the root
         exception = alternates or (effect is Effect.DENY and own is Effect.PERMIT)
         if level > 1 and exception and not matched:
             continue
-        said = branch(inner, own, here, context)
+        said = branch(inner, own, here, about)
         if said is not None:
             found.append(said)
     if found:
-        return "deny" if "deny" in found else "permit"
-    return effect.value if matched else None
+        refusals = [said for said in found if said[0] == "deny"]
+        return ("deny", any(readable for _, readable in refusals)) if refusals else ("permit", True)
+    return (effect.value, not rule.unreadable) if matched else None
 
 
-def matches(path: list, context: Context) -> bool:
+def matches(path: list, about: About) -> bool:
     """Whether a provision matches: a permit needs every condition, a deny that none is ruled out."""
     rule, effect = path[-1]
     permit = effect is Effect.PERMIT
@@ -159,18 +198,19 @@ def matches(path: list, context: Context) -> bool:
         return not permit
     if permit and any(one.unreadable for one, _ in path):
         return False
-    conditions = [*exchange_conditions(path, context), *data_conditions(rule, effect, context)]
+    conditions = [*exchange_conditions(path, about), *data_conditions(rule, effect, about)]
     if permit:
-        return context.permits and counts(path, context) and all(said == "yes" for said in conditions)
+        return about.permits and counts(path, about) and all(said == "yes" for said in conditions)
     return all(said != "no" for said in conditions)
 
 
-def counts(path: list, context: Context) -> bool:
-    """A permit counts here if a custodian is the discloser, none is named, or the provision names the discloser."""
-    consent, exchange = context.consent, context.question.exchange
-    if not consent.custodians or any(is_discloser(one, exchange) == "yes" for one in consent.custodians):
+def counts(path: list, about: About) -> bool:
+    """A permit counts here if none is named custodian, one of them is the discloser or one it acts under, or the
+    provision names who discloses."""
+    custodians = about.consent.custodians
+    if not custodians or any(about.people.is_custodian(one) == "yes" for one in custodians):
         return True
-    return bool(nearest(path, lambda one: [a for a in one.actors if roles(a) & {"CST", "performer"}]))
+    return bool(nearest(path, lambda one: of_kind(one, about, *HOLDERS)))
 
 
 def nearest(path: list, of) -> list:
@@ -181,251 +221,133 @@ def nearest(path: list, of) -> list:
     return []
 
 
-def roles(actor) -> set:
-    """The codes of an actor's role."""
-    return {one.code for one in actor.role}
+def kind(actor, about: About) -> str:
+    """What an actor is by its role: one kind, or unknown; an R5 actor without role is a recipient."""
+    if not actor.role:
+        return "recipient" if about.consent.dialect is Dialect.R5 else "unknown"
+    kinds = {codes.ROLES.get((one.system, one.code)) for one in actor.role} - {None}
+    return kinds.pop() if len(kinds) == 1 else "unknown"
 
 
-def exchange_conditions(path: list, context: Context) -> list[str]:
+def of_kind(rule: Provision, about: About, *kinds: str) -> list:
+    """The actors of a provision that are of these kinds."""
+    return [actor for actor in rule.actors if kind(actor, about) in kinds]
+
+
+def exchange_conditions(path: list, about: About) -> list[str]:
     """Purpose, action, recipients, disclosers, periods."""
-    consent, question = context.consent, context.question
-    exchange = question.exchange
+    consent, case, people = about.consent, about.case, about.people
     rule, effect = path[-1]
     said = []
     purposes = nearest(path, lambda one: list(one.purposes))
     if purposes:
-        said.append(either([same_purpose(exchange.purpose, one) for one in purposes]))
+        said.append(either([codes.purpose(case.purpose, one) for one in purposes]))
     if rule.actions:
-        said.append(either([action(one) for one in rule.actions]))
-    recipient = {"IRCP", "PRCP", "GRANTEE"}
-    recipients = [a.reference for a in nearest(path, lambda one: [a for a in one.actors if roles(a) & recipient])]
-    own = any(roles(a) & recipient for one, _ in path for a in one.actors)
+        said.append(either([codes.action(case.action, one) for one in rule.actions]))
+    recipients = nearest(path, lambda one: of_kind(one, about, "recipient"))
     if recipients:
-        said.append(either([is_recipient(one, question) for one in recipients]))
-    if consent.grantees and (not own or (effect is Effect.PERMIT and any(roles(a) & recipient for a in rule.actors))):
-        said.append(either([is_recipient(one, question) for one in consent.grantees]))
-    disclosers = nearest(path, lambda one: [a for a in one.actors if roles(a) & {"CST", "performer"}])
+        said.append(either([people.is_recipient(actor.reference) for actor in recipients]))
+    named_here = bool(of_kind(rule, about, "recipient"))
+    if consent.grantees and (not recipients or (effect is Effect.PERMIT and named_here)):
+        said.append(either([people.is_recipient(one) for one in consent.grantees]))
+    disclosers = nearest(path, lambda one: of_kind(one, about, *HOLDERS))
     if disclosers:
-        said.append(either([is_discloser(a.reference, exchange) for a in disclosers]))
-    if odd_role(path, recipient):
+        as_custodian = [(actor.reference, kind(actor, about) == "custodian") for actor in disclosers]
+        said.append(either([people.discloses(*one) for one in as_custodian]))
+    if odd_role(path, about):
+        said.append("?")
+    if any(one.unreadable for one, _ in path[:-1]):
         said.append("?")
     periods = [one.period for one, _ in path if one.period] + ([consent.period] if consent.period else [])
-    said += [runs(one, exchange.at) for one in periods]
+    said += [dates.runs(one, case.at, case.read_in) for one in periods]
     return said
 
 
-def odd_role(path: list, recipient: set) -> bool:
+def odd_role(path: list, about: About) -> bool:
     """Whether an actor of unknown role limits the provision: its own, or one above it while it names no recipient."""
-    known = recipient | {"CST", "performer", "AUT"}
     for rule, _ in reversed(path):
-        if any(not roles(a) & known for a in rule.actors):
+        if of_kind(rule, about, "unknown"):
             return True
-        if any(roles(a) & recipient for a in rule.actors):
+        if of_kind(rule, about, "recipient"):
             return False
     return False
 
 
-def same_purpose(asked, rule) -> str:
-    """A purpose of v3-ActReason covers what is under it, any other only itself."""
-    if asked.system != rule.system:
-        return "no"
-    return "yes" if asked.code == rule.code or (asked.system == ACT_REASON and under(asked.code, rule.code)) else "no"
-
-
-def under(code: str, ancestor: str) -> bool:
-    """Whether a purpose is another or stands under it, by walking up the published tree."""
-    return code == ancestor or any(under(parent, ancestor) for parent in v3_tables.PURPOSES.get(code, ()))
-
-
-def action(concept) -> str:
-    """A read by another is a disclosure and an access; use and unknown actions cannot be told."""
-    found = []
-    for one in concept:
-        if one.code in ("disclose", "access"):
-            found.append("yes")
-        else:
-            found.append("no" if one.code in ("collect", "correct") else "?")
-    return either(found)
-
-
-def is_recipient(reference: Reference, question: Question) -> str:
-    """By reference, identifier, class, or membership in a Group of the context."""
-    party = question.exchange.recipient
-    found = []
-    who = reference.identifier
-    if who is not None:
-        if who.system == CLASS:
-            found.append("yes" if who.value == party.type else "no")
-        elif who in party.identifiers:
-            found.append("yes")
-        else:
-            found.append("no" if any(one.system == who.system for one in party.identifiers) else "?")
-    text = reference.reference
-    if text is not None:
-        if text in party.references:
-            found.append("yes")
-        elif text in question.groups:
-            members = [member_is(one, question) for one in question.groups[text]]
-            found.append(either(members) if members else "?")
-        elif text.startswith(("Organization/", "Practitioner/")) or text in question.others:
-            found.append("no")
-        else:
-            found.append("?")
-    return either(found) if found else "?"
-
-
-def member_is(member: dict, question: Question) -> str:
-    """An inactive member is no member."""
-    if member.get("inactive"):
-        return "no"
-    return is_recipient(Reference(member["entity"]["reference"]), question)
-
-
-def is_discloser(reference: Reference, exchange: Exchange) -> str:
-    """By reference alone, in these questions."""
-    text = reference.reference
-    if text is None:
-        return "?"
-    if text in exchange.discloser.references:
-        return "yes"
-    return "no" if text.startswith(("Organization/", "Practitioner/")) else "?"
-
-
-def data_conditions(rule: Provision, effect: Effect, context: Context) -> list[str]:
+def data_conditions(rule: Provision, effect: Effect, about: About) -> list[str]:
     """Labels, class, code, dataPeriod, data, author."""
-    target, said = context.question.target, []
+    case, said = about.case, []
+    permit = effect is Effect.PERMIT
     if rule.labels:
-        said.append(permitted_labels(rule, target) if effect is Effect.PERMIT else denied_labels(rule, target))
+        said.append(codes.permits(rule.labels, case.labels) if permit else codes.denies(rule.labels, case.labels))
+    if permit and REGULAR in about.consent.policies:
+        said.append(codes.ordinary(case.labels))
     if rule.classes:
-        said.append("yes" if any(one.code == target.view.type for one in rule.classes) else "no")
+        said.append(either([codes.of_class(one, case.resource) for one in rule.classes]))
     if rule.codes:
-        codings = [one.coding for one in target.view.codings]
-        said.append("yes" if any(one in codings for concept in rule.codes for one in concept) else "no")
+        said.append(codes.coded(rule.codes, case.resource))
     if rule.data_period:
-        said.append(within(target.period, rule.data_period))
+        said.append(dates.within(period_of(case), rule.data_period, case.read_in))
     if rule.data:
-        said.append(either([data(one, target, effect) for one in rule.data]))
-    writers = [one.reference for one in rule.actors if "AUT" in roles(one)]
+        said.append(either([data(one, effect, about) for one in rule.data]))
+    writers = of_kind(rule, about, "author")
     if writers:
-        said.append(either([authored(one, target) for one in writers]))
+        said.append(either([about.people.wrote(actor.reference) for actor in writers]))
     return said
 
 
-def permitted_labels(rule: Provision, target: Target) -> str:
-    """Every sensitivity and tag covered; without any, confidentiality at or below the highest listed."""
-    labels = target.labels
-    if labels.unknown:
-        return "?"
-    codes = [one.code for one in rule.labels if one.system == ACT_CODE]
-    levels = [ORDER.index(one.code) for one in rule.labels if one.system == CONFIDENTIALITY]
-    if labels.sensitivities or labels.policies:
-        for one in labels.sensitivities:
-            by_tag = "42CFRPart2" in codes and "42CFRPart2" in labels.policies and one in CLUSTERS[0]
-            if not by_tag and not any(sensitive_under(one, code) for code in codes):
-                return "no"
-        for tag in labels.policies:
-            described = tag == "42CFRPart2" and any(sensitive_under("SUD", code) for code in codes)
-            if tag not in codes and not described:
-                return "no"
-        return "yes"
-    return "yes" if any(labels.confidentiality <= level for level in levels) else "no"
+def period_of(case: Case):
+    """The clinical dates; those of what contains the resource where it has none."""
+    if case.period is not None or case.container is None:
+        return case.period
+    return dates.moment(case.container.get("effectiveDateTime"))
 
 
-def denied_labels(rule: Provision, target: Target) -> str:
-    """Any label: confidentiality at or above, a sensitivity under, over or beside a listed one, a tag."""
-    labels = target.labels
-    for one in rule.labels:
-        if one.system == CONFIDENTIALITY:
-            if labels.confidentiality >= ORDER.index(one.code):
-                return "yes"
-        elif one.code in labels.policies:
-            return "yes"
-        elif one.code in v3_tables.SENSITIVITIES:
-            if any(sensitive_alike(carried, one.code) for carried in labels.sensitivities):
-                return "yes"
-            if "42CFRPart2" in labels.policies and sensitive_alike("SUD", one.code):
-                return "yes"
-    return "?" if labels.unknown else "no"
-
-
-def sensitive_under(code: str, ancestor: str) -> bool:
-    """Whether a sensitivity is another or stands under it, by walking up the published tree."""
-    return code == ancestor or any(sensitive_under(one, ancestor) for one in v3_tables.SENSITIVITIES.get(code, ()))
-
-
-def sensitive_alike(carried: str, denied: str) -> bool:
-    """Whether a deny of one sensitivity reaches another: under it, over it, or in the cluster of what is under it."""
-    if sensitive_under(carried, denied) or sensitive_under(denied, carried):
-        return True
-    beneath = [code for code in v3_tables.SENSITIVITIES if sensitive_under(code, denied)]
-    return any(carried in cluster and not cluster.isdisjoint(beneath) for cluster in CLUSTERS)
-
-
-def data(one, target: Target, effect: Effect) -> str:
-    """One provision.data; these questions show no other resource."""
-    itself = f"{target.view.type}/{target.view.id}"
+def data(one, effect: Effect, about: About) -> str:
+    """One provision.data."""
+    people, case = about.people, about.case
     if one.meaning is Meaning.AUTHORED_BY:
-        return authored(one.reference, target)
-    named = one.reference.reference
-    if named == itself:
-        return "yes"
-    points = any(link.reference == named for link in target.view.references)
-    if one.meaning is Meaning.INSTANCE:
-        return "no"
-    if one.meaning is Meaning.DEPENDENTS:
-        return "yes" if points else "no"
-    # related: what the named resource refers to is not shown in these questions, so it cannot be told
-    return "yes" if points and effect is Effect.DENY else "?"
-
-
-def authored(reference: Reference, target: Target) -> str:
-    """Whether one of the authors is the one named; nobody known cannot be told."""
-    if not target.authors:
+        return people.wrote(one.reference)
+    itself = instance(one.reference, about)
+    if one.meaning is Meaning.INSTANCE or itself == "yes":
+        return itself
+    places = people.places(one.reference)
+    if not places:
         return "?"
-    return "yes" if any(one.reference == reference.reference for one in target.authors) else "no"
+    permit, pcf = effect is Effect.PERMIT, claims_pcf(about.consent)
+    found = [itself]
+    if one.meaning is Meaning.DEPENDENTS or not permit or pcf:
+        pointing = people.links(case.resource) | (people.links(case.container) if case.container else set())
+        found.append("yes" if places & pointing else "no")
+    if one.meaning is Meaning.RELATED and (not permit or not pcf):
+        for place in places:
+            links = people.links_from(place)
+            found.append("?" if links is None else "yes" if people.asked_about() in links else "no")
+    return either(found)
 
 
-def within(period: Period | None, limit: Period) -> str:
-    """yes: whole inside; ?: overlapping, or no date; no: outside."""
-    if period is None or (period.start is None and period.end is None) or backwards(period) or backwards(limit):
-        return "?"
-    begin, end = bounds(period)
-    first, last = bounds(limit)
-    if first <= begin and end <= last:
+def instance(reference, about: About) -> str:  # noqa: PLR0911  as the rule is written
+    """Whether a reference is the resource, or what contains it."""
+    people, case = about.people, about.case
+    place, itself = people.place(reference.reference), people.asked_about()
+    if place is not None and place == itself:
         return "yes"
-    return "no" if end <= first or last <= begin else "?"
-
-
-def runs(period: Period, at: datetime) -> str:
-    """Whether a period runs; one that ends before it starts cannot be told."""
-    if backwards(period):
+    who = reference.identifier
+    if who is not None:
+        if not who.system:
+            return "?"
+        if reference.type is not None and reference.type != case.resource["resourceType"]:
+            return "no"
+        own = people.identifiers(case.resource)
+        if (who.system, who.value) in own:
+            return "yes"
+        known = people.holders_of((who.system, who.value)) or any(system == who.system for system, _ in own)
+        return "no" if known else "?"
+    if place is None:
         return "?"
-    first, last = bounds(period)
-    return "yes" if first <= at < last else "no"
+    return "?" if itself is not None and place.endswith("/" + itself) else "no"
 
 
-def backwards(period: Period) -> bool:
-    """Whether a period ends before it starts."""
-    if period.start is None or period.end is None:
-        return False
-    return instant(period.end, last=True) <= instant(period.start, last=False)
-
-
-def bounds(period: Period) -> tuple[datetime, datetime]:
-    """The instants a period covers, half-open."""
-    first = instant(period.start, last=False) if period.start else datetime.min.replace(tzinfo=UTC)
-    last = instant(period.end, last=True) if period.end else datetime.max.replace(tzinfo=UTC)
-    return first, last
-
-
-def instant(date: FhirDate, *, last: bool) -> datetime:
-    """The first instant of a date, or the first after it, in UTC: the zone of these questions."""
-    moment = date.end if last else date.start
-    return moment if date.zoned else moment.replace(tzinfo=UTC)
-
-
-def either(said: list[str]) -> str:
-    """Alternatives: one yes is enough, one ? leaves it open."""
-    if "yes" in said:
-        return "yes"
-    return "?" if "?" in said else "no"
+def claims_pcf(consent: Consent) -> bool:
+    """Whether the Consent's text claims a profile of IHE PCF."""
+    profiles = json.loads(consent.raw or b"{}").get("meta", {}).get("profile", [])
+    return any(one.startswith("https://profiles.ihe.net/ITI/PCF/StructureDefinition/") for one in profiles)
