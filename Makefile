@@ -56,8 +56,8 @@ cases: .venv/.dev ## realise the decision cases of FILE as FHIR, ask them, tell 
 
 N ?= 2000
 .PHONY: laws
-laws: .venv/.dev ## the laws as properties, N examples each (N=2000)
-	CONSENT_GATEWAY_EXAMPLES=$(N) $(BIN)/pytest tests/laws
+laws: .venv/.dev ## the laws as properties, N examples each (N=2000); cases found stay in tests/laws/found
+	CONSENT_GATEWAY_EXAMPLES=$(N) $(BIN)/pytest $(PYTEST) tests/laws
 
 # HAPI FHIR and clients that nobody here wrote, from the package registries into build/ (docs/e2e.md).
 E2E := tests/e2e/hapi
