@@ -20,7 +20,9 @@ from tests.laws.switches import SWITCHES, switched_off
 
 NOTICED = Path(__file__).with_name("noticed.json")
 # The urandom provider makes nearly every example a new one; the usual one repeats and varies what it had.
-EVER_NEW = settings(backend="hypothesis-urandom", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+EVER_NEW = settings(
+    backend="hypothesis-urandom", derandomize=False, suppress_health_check=[HealthCheck.too_slow], deadline=None
+)
 
 
 def differs(case: Case) -> bool:
