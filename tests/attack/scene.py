@@ -38,8 +38,8 @@ def spellings(word: bytes) -> tuple[bytes, ...]:
 
 
 MARKS = spellings(MARK.encode())
-TOKEN = re.compile(rb"eyJ[A-Za-z0-9_-]{12}")
-"""How every JSON web token begins. Three letters alone also stand in a random digest now and then."""
+TOKEN = re.compile(rb"eyJ[A-Za-z0-9_-]{8,}\.|eyJ(?:hbGciOi|0eXAiOi|raWQiOi)")
+"""The head of a JSON web token, with its dot or its first key. Three letters alone also stand in a random identifier."""
 
 
 class Server:
