@@ -8,7 +8,7 @@ import time
 import pytest
 import pytest_asyncio
 
-from gateway import bootstrap
+from gateway.bootstrap import serving
 from gateway.settings import parse_settings
 from tests.attack.scene import LIMITS, MARK
 from tests.e2e.world import PLAN, settings_text
@@ -29,8 +29,8 @@ async def door(scene):
         limits=LIMITS,
         credentials="{kind: none}",
     )
-    server = bootstrap._server(scene.gate.plane, parse_settings(text, "gateway.yaml"))
-    with bootstrap._listen("127.0.0.1", 0) as listener:
+    server = serving.server_of(scene.gate.plane, parse_settings(text, "gateway.yaml"))
+    with serving.listen("127.0.0.1", 0) as listener:
         running = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110  uvicorn tells it by a flag
             await asyncio.sleep(0.01)

@@ -1,0 +1,133 @@
+"""What is read at the start and again at a reload: directory and profiles become one Live.
+
+Rules of this file
+1. Everything is compiled whole, then swapped as one value (L100); an error leaves what was.
+2. The control plane answers from the policies that the routes serve by.
+"""
+
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import aiohttp
+import msgspec
+
+from gateway import clock
+from gateway.bootstrap.files import Toolmaker, read_profiles, read_shelf, text_of
+from gateway.decision.bench import Tools
+from gateway.directory.model import Directory
+from gateway.directory.reading import parse_directory
+from gateway.errors import ProfileError
+from gateway.facts.answer import Shelf
+from gateway.fhir.references import parse_base
+from gateway.fhir.search_offers import Offers, resting_on
+from gateway.identity.caller import check_clients
+from gateway.policy.model import Policy
+from gateway.policy.reading import read_policy
+from gateway.proxy.capability import capability_statement
+from gateway.proxy.live import Door, Live, Proof
+from gateway.proxy.upstream import Upstream, basic
+from gateway.settings import Credentials, Route, Settings, secret
+
+
+class House:
+    """What is read from files, and read again at a reload: directory and profiles become one Live (L100)."""
+
+    def __init__(self, settings: Settings, folder: Path, session: aiohttp.ClientSession) -> None:
+        self.settings, self.folder = settings, folder
+        self.bases = {
+            source: frozenset(
+                url for route in settings.routes if route.source == source for url in (route.upstream, route.public_url)
+            )
+            for source in {route.source for route in settings.routes}
+        }
+        most = settings.limits.body_bytes
+        self.upstreams = {
+            (route.tenant, route.name): Upstream(
+                session, route.upstream, authorization=authorization(route.credentials, folder), most=most
+            )
+            for route in settings.routes
+        }
+        self.proofs = {
+            (route.tenant, route.name): Proof(
+                self.upstreams[route.tenant, route.name], clock.now, allowed=route.allow_open_upstream
+            )
+            for route in settings.routes
+        }
+        self.live, self.shelf = self._read()
+
+    async def reload(self) -> str:
+        """Read directory and profiles again and serve by them from the next request on. Gives the directory's revision.
+
+        Raises ProfileError: then everything stays as it was.
+        """
+        self.live, self.shelf = self._read()
+        return self.live.directory.revision
+
+    def _read(self) -> tuple[Live, Shelf]:
+        settings, make = self.settings, Toolmaker()
+        folders = [self.folder / name for name in settings.profiles]
+        texts = read_profiles(folders)
+        policies = {
+            (route.tenant, route.name): _zoned(
+                read_policy(route.profile, texts, ZoneInfo, route.switches), settings.zone
+            )
+            for route in settings.routes
+        }
+        types = frozenset().union(*(policy.types for policy in policies.values()))
+        directory = parse_directory(text_of(self.folder / settings.directory), settings.directory, types)
+        check_clients(directory, settings.issuers)
+        tools = {policy.digest: make(policy) for policy in policies.values()}
+        doors = {}
+        for route in settings.routes:
+            name, policy = (route.tenant, route.name), policies[route.tenant, route.name]
+            doors[name] = self._door(route, directory, policy, tools[policy.digest])
+        return Live(directory, doors), _as_served(read_shelf(folders), policies.values(), settings.zone, make)
+
+    def _door(self, route: Route, directory: Directory, policy: Policy, tools: Tools) -> Door:
+        owner = directory.participants.get(route.owner)
+        if owner is None:
+            raise ProfileError(f"route `{route.tenant}/{route.name}`: no participant `{route.owner}` in the directory")
+        removable = {name: {*rule.remove, *rule.always} for name, rule in policy.parts.types.items()}
+        part_offers = Offers(
+            tools.elements,
+            no_patient_types=policy.no_patient_types,
+            refused=resting_on(removable, tools.elements),
+        )
+        return Door(
+            route=route,
+            owner=owner,
+            policy=policy,
+            tools=tools,
+            upstream=self.upstreams[route.tenant, route.name],
+            proof=self.proofs[route.tenant, route.name],
+            own=frozenset({parse_base(route.upstream), parse_base(route.public_url)}),
+            whole_offers=Offers(tools.elements, no_patient_types=policy.no_patient_types),
+            part_offers=part_offers,
+            capability=capability_statement(route.public_url, part_offers, version("consent-gateway")),
+        )
+
+
+def _zoned(policy: Policy, zone: str) -> Policy:
+    """Give the policy with the operator's zone, if any, where its profile names none."""
+    return msgspec.structs.replace(policy, zone=ZoneInfo(zone)) if zone and policy.zone is None else policy
+
+
+def _as_served(shelf: Shelf, routes: Iterable[Policy], zone: str, make: Callable[[Policy], Tools]) -> Shelf:
+    """Give the shelf that the control plane answers from: each profile as its routes have it. Where routes set its
+    switches differently, and for profiles no route has, it is as the profile itself says."""
+    policies = {name: _zoned(policy, zone) for name, policy in shelf.policies.items()}
+    served = list(routes)
+    for policy in served:
+        if len({one.digest for one in served if one.name == policy.name}) == 1:
+            policies[policy.name] = policy
+    return Shelf(policies, {name: make(policy) for name, policy in policies.items()})
+
+
+def authorization(credentials: Credentials, folder: Path) -> str:
+    """Give the Authorization header that an upstream is asked with, or none. Raises ProfileError: empty secret."""
+    if credentials.secret is None:
+        return ""
+    text = secret(credentials.secret, lambda name: text_of(folder / name))
+    return basic(credentials.username, text) if credentials.kind == "basic" else f"Bearer {text}"
