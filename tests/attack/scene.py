@@ -39,7 +39,7 @@ def spellings(word: bytes) -> tuple[bytes, ...]:
 
 MARKS = spellings(MARK.encode())
 TOKEN = re.compile(rb"eyJ[A-Za-z0-9_-]{8,}\.|eyJ(?:hbGciOi|0eXAiOi|raWQiOi)")
-"""The head of a JSON web token, with its dot or its first key. Three letters alone also stand in a random identifier."""
+"""The head of a JSON web token, with its dot or its first key. Three letters alone stand in random ids too."""
 
 
 class Server:
