@@ -6,7 +6,7 @@ Rules of this file
 3. Specialised work (rules in force, each subject's consents) is done once per document.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -55,6 +55,8 @@ UNKNOWN_PATIENT: Final = Cause(
     reason="identity",
 )
 NAMING_WITHHOLDS: Final = "naming_a_program_withholds"
+Heard = Callable[[ResourceView, Case], None]
+"""Told of every case that is ruled on: a record, as one of its patients has it, with labels."""
 _T = TypeVar("_T")
 _NO_CONSENTS: Final = ConsentAnswer(Answer.NOT_APPLICABLE)
 _CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
@@ -71,7 +73,9 @@ class Bench:
         relations: Relations,
         views: Sequence[ResourceView],
         bundle: Bundle | None = None,
+        heard: Heard | None = None,
     ) -> None:
+        self.heard = heard
         self.facts, self.tools, self.resolver, self.relations = facts, tools, resolver, relations
         self.policy: Policy = facts.policy
         self.sources = Sources(facts, tools.label_rules, resolver, relations, views, bundle)
@@ -271,6 +275,8 @@ class _Rulings:
             came_from=lambda: bench.sources.came_from(self.view),
             consents_as_part2=None if subject is None else lambda: self._as_part2(subject, target),
         )
+        if bench.heard is not None:
+            bench.heard(self.view, case)
         said = {**bench.facts.exchange.attested, **(subject.stated if subject else {}), **stated}
         if said and subject is not None:
             for name, truth in derived_of(case, said).items():

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from gateway.decision.addresses import outward_edits
-from gateway.decision.bench import Bench, Tools
+from gateway.decision.bench import Bench, Heard, Tools
 from gateway.decision.consents import Relations
 from gateway.decision.envelope import envelope_edits, signed, unread_entries
 from gateway.decision.facts import Facts
@@ -99,13 +99,16 @@ def _moved(view: ResourceView, at: str) -> ResourceView:
     return msgspec.structs.replace(view, at=at, inner=inner)
 
 
-def judge(document: Document, facts: Facts, tools: Tools) -> Judgement:
-    """Decide every resource of `document`, contained and nested ones included. Pure; see the module for the order."""
-    return _Judge(document, facts, tools).judgement()
+def judge(document: Document, facts: Facts, tools: Tools, heard: Heard | None = None) -> Judgement:
+    """Decide every resource of `document`, contained and nested ones included. Pure; see the module for the order.
+
+    `heard` is told of every case on the way (an explanation asks for it).
+    """
+    return _Judge(document, facts, tools, heard).judgement()
 
 
 class _Judge:
-    def __init__(self, document: Document, facts: Facts, tools: Tools) -> None:
+    def __init__(self, document: Document, facts: Facts, tools: Tools, heard: Heard | None = None) -> None:
         self.document, self.facts = document, facts
         whole = in_context(document, facts.context)
         resolver = Resolver(whole, facts.own)
@@ -113,7 +116,7 @@ class _Judge:
         relations = Relations.of(
             _telling(document, whole, facts), facts.directory, own=facts.own, kinds=facts.policy.kinds
         )
-        self.bench = Bench(facts, tools, resolver, relations, views, document.bundle)
+        self.bench = Bench(facts, tools, resolver, relations, views, document.bundle, heard)
         self.opinions: dict[int, Opinion] = {}
         for view in whole.views:
             self._open(view, None)
