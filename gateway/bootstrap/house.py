@@ -16,6 +16,7 @@ import msgspec
 from gateway import clock
 from gateway.bootstrap.files import Toolmaker, read_profiles, read_shelf, text_of
 from gateway.decision.bench import Tools
+from gateway.directory.lookups import as_program
 from gateway.directory.model import Directory
 from gateway.directory.reading import parse_directory
 from gateway.errors import ProfileError
@@ -86,6 +87,7 @@ class House:
         return Live(directory, doors), _as_served(read_shelf(folders), policies.values(), settings.zone, make)
 
     def _door(self, route: Route, directory: Directory, policy: Policy, tools: Tools) -> Door:
+        directory = as_program(directory, policy.kinds_of)
         owner = directory.participants.get(route.owner)
         if owner is None:
             raise ProfileError(f"route `{route.tenant}/{route.name}`: no participant `{route.owner}` in the directory")
@@ -98,6 +100,7 @@ class House:
         return Door(
             route=route,
             owner=owner,
+            directory=directory,
             policy=policy,
             tools=tools,
             upstream=self.upstreams[route.tenant, route.name],

@@ -24,5 +24,6 @@ def summary(directory: Directory) -> dict[str, Any]:
         "revision": directory.revision,
         "participants": participants,
         "agreements": dict(sorted(Counter(agreement.type for agreement in directory.agreements).items())),
+        "attestations": dict(sorted(Counter(one.fact for one in directory.attestations).items())),
         "relationships": dict(sorted(Counter(one.participant for one in directory.relationships).items())),
     }

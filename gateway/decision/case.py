@@ -45,16 +45,22 @@ REPRESENTATIVES: Final = "representatives_prove_authority"
 """The switch by which a consent that somebody else gave counts only where the authority was verified."""
 
 
+def stated(case: Case, fact: str) -> Truth:
+    """Give what is stated of the record, of its patient, or of the whole exchange; False where any of them says so."""
+    scopes = (case.stated, case.subject.stated if case.subject else {}, case.exchange.attested)
+    said = [scope[fact] for scope in scopes if fact in scope]
+    return all(said) if said else None
+
+
 def standing(case: Case) -> tuple[Permit, ...]:
     """Give the permits of consents that are not known to be void: of one without capacity, with a signature that does
     not meet federal law, or of a representative without proven authority (seed of the profile `us-programs`)."""
     permits = case.consents.permitting
     if not permits or case.subject is None:
         return permits
-    stated = case.subject.stated
-    if stated.get(Condition.ELECTRONIC_SIGNATURE_MEETS_FEDERAL_LAW) is False:
+    if stated(case, Condition.ELECTRONIC_SIGNATURE_MEETS_FEDERAL_LAW) is False:
         return ()
-    if stated.get(Condition.SUBJECT_HAS_CAPACITY) is False:
+    if stated(case, Condition.SUBJECT_HAS_CAPACITY) is False:
         permits = tuple(one for one in permits if _by_representative(one) and one.consent.verified is True)
     if case.policy.on(REPRESENTATIVES):
         permits = tuple(one for one in permits if not _by_representative(one) or one.consent.verified is True)

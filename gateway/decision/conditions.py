@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from consent_store.dates import FhirDate
-from gateway.decision.case import Case, Truth, agreed_on, standing
+from gateway.decision.case import Case, Truth, agreed_on, standing, stated
 from gateway.decision.consents import Permit, part2_compliant
 from gateway.decision.derived import DERIVED
 from gateway.decision.model import Answer
@@ -77,9 +77,7 @@ def _part2_compliant_consent(case: Case) -> Truth:
 
 def _part2_emergency(case: Case) -> Truth:
     # 42 CFR 2.51(a): a bona fide medical emergency, and consent cannot be obtained beforehand.
-    return all_of(
-        case.exchange.attested.get(name) for name in ("bona_fide_medical_emergency", "consent_cannot_be_obtained")
-    )
+    return all_of(stated(case, fact) for fact in ("bona_fide_medical_emergency", "consent_cannot_be_obtained"))
 
 
 def _part2_same_program(case: Case) -> Truth:
@@ -111,11 +109,7 @@ def _both_have_relationship(case: Case) -> Truth:
         related(case.directory, side.id, subject.key, subject.identifiers, exchange.at, case.policy.zone)
         for side in (exchange.discloser, exchange.recipient)
     )
-    return True if both else subject.stated.get(Condition.BOTH_HAVE_RELATIONSHIP)
-
-
-def _specific_psychotherapy_authorisation(case: Case) -> Truth:
-    return None if case.subject is None else case.subject.stated.get(Condition.SPECIFIC_PSYCHOTHERAPY_AUTHORISATION)
+    return True if both else stated(case, Condition.BOTH_HAVE_RELATIONSHIP)
 
 
 def _age_known(case: Case) -> Truth:
@@ -151,15 +145,12 @@ def all_of(truths: Iterable[Truth]) -> Truth:
     return True if all(value is True for value in values) else None
 
 
-def _stated_of_exchange(condition: Condition) -> Callable[[Case], Truth]:
-    return lambda case: case.exchange.attested.get(condition)
+def _stated(condition: Condition) -> Callable[[Case], Truth]:
+    return lambda case: stated(case, condition)
 
 
-def _stated_of_subject(condition: Condition) -> Callable[[Case], Truth]:
-    return lambda case: None if case.subject is None else case.subject.stated.get(condition)
-
-
-_OF_EXCHANGE: Final = (
+# Stated: of the exchange, of the subject.
+_STATED: Final = (
     Condition.BONA_FIDE_MEDICAL_EMERGENCY,
     Condition.CALAIM_PURPOSE,
     Condition.DISCLOSER_ATTESTS_ADVANCES_TREATMENT,
@@ -174,17 +165,15 @@ _OF_EXCHANGE: Final = (
     Condition.RECIPIENT_IS_CALAIM_PARTICIPANT,
     Condition.REQUIRED_BY_LAW,
     Condition.SECURITY_REQUIREMENTS_MET,
-)
-_OF_SUBJECT: Final = (
     Condition.CMA_AWARE_PROVIDER_IS_TREATING,
     Condition.ELECTRONIC_SIGNATURE_MEETS_FEDERAL_LAW,
     Condition.ENROLLED_AND_CONSENTED,
+    Condition.SPECIFIC_PSYCHOTHERAPY_AUTHORISATION,
     Condition.SUBJECT_HAS_CAPACITY,
 )
 _TESTS: Final[Mapping[Condition, Callable[[Case], Truth]]] = {
     **DERIVED,
-    **{one: _stated_of_exchange(one) for one in _OF_EXCHANGE},
-    **{one: _stated_of_subject(one) for one in _OF_SUBJECT},
+    **{one: _stated(one) for one in _STATED},
     Condition.CONSENT_PERMITS: _consent_permits,
     Condition.CONSENT_NAMES_RECIPIENT: _consent_names_recipient,
     Condition.PART2_COMPLIANT_CONSENT: _part2_compliant_consent,
@@ -193,7 +182,6 @@ _TESTS: Final[Mapping[Condition, Callable[[Case], Truth]]] = {
     Condition.PART2_QUALIFIED_SERVICE_ORGANISATION: _part2_qso,
     Condition.RECIPIENT_IS_SUBJECT: _recipient_is_subject,
     Condition.BOTH_HAVE_RELATIONSHIP: _both_have_relationship,
-    Condition.SPECIFIC_PSYCHOTHERAPY_AUTHORISATION: _specific_psychotherapy_authorisation,
     Condition.ADULT_ONLY: _adult_only,
     Condition.AGE_KNOWN: _age_known,
 }

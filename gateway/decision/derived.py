@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from consent_store.model import ACT_REASON, Coding
-from gateway.decision.case import Case, Truth, agreements_with, in_force_between, standing
+from gateway.decision.case import Case, Truth, agreements_with, in_force_between, standing, stated
 from gateway.decision.consents import Permit, part2_compliant
 from gateway.decision.model import Answer
 from gateway.directory.lookups import covers_purpose
@@ -189,12 +189,12 @@ def _same_item(case: Case) -> Truth:
     plans = (case.directory.participants[one] for one in case.came_from())
     if any("health_plan" in _kinds(case, one) for one in plans):
         return True
-    return case.stated.get(Condition.HH_RECEIVED_SAME_ITEM_FROM_MCO)
+    return stated(case, Condition.HH_RECEIVED_SAME_ITEM_FROM_MCO)
 
 
 def _vawa_form(case: Case) -> Truth:
-    stated = None if case.subject is None else case.subject.stated.get(Condition.CONSENT_MEETS_VAWA_FORM)
-    return _recipient_on_form(case) if stated is True else stated
+    said = stated(case, Condition.CONSENT_MEETS_VAWA_FORM)
+    return _recipient_on_form(case) if said is True else said
 
 
 DERIVED: Final[Mapping[Condition, Callable[[Case], Truth]]] = {

@@ -14,7 +14,7 @@ import msgspec
 
 from consent_store.dates import FhirDate
 from consent_store.model import Coding, Consent, Identifier, PatientKey, Unreadable
-from gateway.directory.model import Participant
+from gateway.directory.model import Attestation, Participant
 
 
 class Direction(StrEnum):
@@ -34,7 +34,8 @@ class Initiator(msgspec.Struct, frozen=True):
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """One exchange: who discloses to whom, for what, when. `attested` are the facts stated for the exchange."""
+    """One exchange: who discloses to whom, for what, when. `attested` are the facts stated for the exchange as a whole;
+    at the door they come from `attestations`, of which some are about one patient or record."""
 
     discloser: Participant
     recipient: Participant
@@ -44,6 +45,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     direction: Direction = Direction.READ
     action: str = "disclose"
     attested: Mapping[str, bool] = {}
+    attestations: tuple[Attestation, ...] = ()
 
 
 class SubjectFacts(msgspec.Struct, frozen=True, kw_only=True):

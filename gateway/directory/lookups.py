@@ -2,16 +2,19 @@
 
 Rules of this file
 1. A party is found by reference or identifier, system and value both; never by name (L092).
-2. An agreement or relationship counts only while its period lasts for certain, and only for what it lists.
+2. An agreement or relationship counts only while its period lasts for certain, and only for what it lists; an
+   attestation too, and one that a fact does not hold counts as long as its period may last.
 3. What is not found is not there: nothing here guesses.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, tzinfo
 from functools import lru_cache
 
+import msgspec
+
 from consent_store.model import Coding, Identifier, PatientKey
-from gateway.directory.model import Agreement, Client, Directory, Participant, Relationship
+from gateway.directory.model import Agreement, Attestation, Client, Directory, Participant, Relationship
 from gateway.fhir.terminology import purpose_is_a, purpose_of
 
 
@@ -89,6 +92,44 @@ def related(
         and _is_of(relationship, patient, identifiers)
         and relationship.period.covers(at, zone, wide=False)
         for relationship in directory.relationships
+    )
+
+
+def attested(
+    attestations: Iterable[Attestation], sides: tuple[str, str], purpose: Coding, at: datetime, zone: tzinfo | None
+) -> tuple[Attestation, ...]:
+    """Give the attestations that speak of an exchange for `purpose` between `sides` (discloser, recipient) at `at`."""
+    discloser, recipient = sides
+    return tuple(
+        one
+        for one in attestations
+        if one.discloser in {"", discloser}
+        and one.recipient in {"", recipient}
+        and covers_purpose(one.purposes, purpose)
+        and one.period.covers(at, zone, wide=not one.holds)
+    )
+
+
+def about(
+    attestations: Iterable[Attestation], patient: PatientKey, identifiers: Collection[Identifier]
+) -> tuple[Attestation, ...]:
+    """Give the attestations about this one patient alone, by record key or business identifier."""
+    return tuple(
+        one
+        for one in attestations
+        if one.patient == patient or (one.identifier is not None and one.identifier in identifiers)
+    )
+
+
+def as_program(directory: Directory, kinds_of: Callable[[str], Collection[str]]) -> Directory:
+    """Give the directory with every participant marked a Part 2 program whose type is a kind of one by `kinds_of`."""
+    marked = {
+        key: msgspec.structs.replace(party, part2_program=True)
+        for key, party in directory.participants.items()
+        if not party.part2_program and "part2_program" in kinds_of(party.type)
+    }
+    return (
+        msgspec.structs.replace(directory, participants={**directory.participants, **marked}) if marked else directory
     )
 
 

@@ -5,6 +5,7 @@ Rules of this file
 2. An agreement gives only what it lists: absent `data` or `purposes` = not limited, empty = nothing
    (ARCHITECTURE.md section 6). `between` may name any participants.
 3. Who is who is settled by reference or identifier, never by display.
+4. An attestation is somebody's word for a fact that cannot be derived; it counts where it limits itself to, no further.
 """
 
 from collections.abc import Mapping
@@ -51,13 +52,41 @@ class Relationship(msgspec.Struct, frozen=True, kw_only=True):
     period: Period = Period()
 
 
+class Attestation(msgspec.Struct, frozen=True, kw_only=True):
+    """The word of participant `by` that a fact holds, or not: standing in the directory, or a claim of a signed token.
+
+    It speaks of exchanges between these sides ("": any) for these purposes (None: any), about one patient or all, about
+    one record (`resource`, `Type/id` at `source`) or all. `name` is how the ledger tells which one it was."""
+
+    fact: str
+    by: str
+    name: str
+    holds: bool = True
+    standing: bool = True
+    discloser: str = ""
+    recipient: str = ""
+    purposes: frozenset[str] | None = None
+    patient: PatientKey | None = None
+    identifier: Identifier | None = None
+    source: str = ""
+    resource: str = ""
+    period: Period = Period()
+
+    @property
+    def of_one_patient(self) -> bool:
+        """Say whether it is about one patient alone."""
+        return self.patient is not None or self.identifier is not None
+
+
 class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered client, and the participant it speaks for. `issuer` "" = the only issuer configured."""
+    """A registered client, and the participant it speaks for. `issuer` "" = the only issuer configured; `may_attest`
+    are the facts that its signed tokens may attest."""
 
     client_id: str
     participant: str
     issuer: str = ""
     may_break_glass: bool = False
+    may_attest: frozenset[str] = frozenset()
 
 
 class Directory(msgspec.Struct, frozen=True):
@@ -68,3 +97,4 @@ class Directory(msgspec.Struct, frozen=True):
     relationships: tuple[Relationship, ...] = ()
     revision: str = ""
     clients: tuple[Client, ...] = ()
+    attestations: tuple[Attestation, ...] = ()

@@ -1,10 +1,11 @@
-"""Directory YAML → Directory: participants, clients, agreements, relationships. Text in, values out; pure.
+"""Directory YAML → Directory: participants, clients, agreements, relationships, attestations. Pure.
 
 Rules of this file
 1. A word we do not know (key, type, attribute, purpose, participant) is an error by line, never passed over (L089).
 2. Who is who must be certain: no reference, identifier or client belongs to two participants (L092).
 3. What a participant may claim is always listed; an agreement gives only what it lists (absent = not limited).
-4. Purposes are kept in one spelling: the code alone for v3-ActReason, else `system|code`.
+4. An attestation says who attests, of whose exchanges, and of which patient where its fact is about a person.
+5. Purposes are kept in one spelling: the code alone for v3-ActReason, else `system|code`.
 """
 
 import hashlib
@@ -15,23 +16,17 @@ from typing import Final
 
 from consent_store.dates import FhirDate, Period, parse_date
 from consent_store.model import ACT_REASON, Coding, Identifier, PatientKey
-from gateway.directory.model import Agreement, Client, Directory, Participant, Relationship
+from gateway.directory.model import Agreement, Attestation, Client, Directory, Participant, Relationship
+from gateway.directory.vocabulary import ATTRIBUTES, DERIVED, DISCLOSERS_WORD, RESOURCE_FACTS, STATED, SUBJECT_FACTS
 from gateway.fhir.terminology import purpose_of
 from gateway.strict_yaml import Node, load
 
 AGREEMENT_TYPES: Final = frozenset({"BAA", "CNDA", "DEAA", "QSOA", "SOW"})
 """Business associate, confidentiality, data exchange application, qualified service organisation, scope of work."""
 
-# Conditions of a party (ARCHITECTURE.md section 6) and the kind of their value.
-_ATTRIBUTES: Final[Mapping[str, type]] = {
-    "consent_custodians": list,
-    "local_policy_requires_consent": bool,
-    "requester_has_cjis_access": bool,
-    "sender_requires_own_release": bool,
-    "usda_funding": bool,
-}
 # FHIR R4 Reference.reference: `Type/id`, or an absolute URL or URN.
 _REFERENCE: Final = re.compile(r"(?:https?://[^\s|?#]+/)?[A-Z][A-Za-z]{2,63}/[A-Za-z0-9\-.]{1,64}|urn:(?:uuid|oid):\S+")
+_RECORD: Final = re.compile(r"[A-Z][A-Za-z]{2,63}/[A-Za-z0-9\-.]{1,64}")
 
 
 def parse_directory(
@@ -53,6 +48,7 @@ def parse_directory(
         relationships=tuple(_relationship(node, participants) for node in top.at("relationships").items()),
         revision=hashlib.sha256(text.encode()).hexdigest()[:16],
         clients=tuple(_client(node, participants) for node in top.at("clients").items()),
+        attestations=tuple(_attestation(node, participants) for node in top.at("attestations").items()),
     )
     top.finish()
     _refuse_doubles(top, directory)
@@ -113,7 +109,70 @@ def _client(node: Node, participants: Mapping[str, Participant]) -> Client:
         participant=_known(node.at("participant"), participants),
         issuer=node.at("issuer").text(""),
         may_break_glass=node.at("may_break_glass").flag(default=False),
+        may_attest=frozenset(_fact(item) for item in node.at("may_attest").items()),
     )
+
+
+def _attestation(node: Node, participants: Mapping[str, Participant]) -> Attestation:
+    fact, by = _fact(node.at("fact")), _known(node.at("by"), participants)
+    discloser, recipient = (_side(node.at(side), participants) for side in ("discloser", "recipient"))
+    if fact in DISCLOSERS_WORD:
+        if discloser not in {"", by}:
+            raise node.wrong(f"`{fact}` is the discloser's own word: `by` and discloser are the same")
+        discloser = by
+    if not discloser and not recipient:
+        raise node.wrong("name the discloser, the recipient or both: an attestation is about somebody's exchanges")
+    patient, identifier = _patient(node.at("patient")), node.at("identifier")
+    if fact in SUBJECT_FACTS and not identifier.present and not node.at("patient").present:
+        raise node.wrong(f"`{fact}` is about a person: patient or identifier is needed, or `patient: all`")
+    if identifier.present and node.at("patient").kind == "scalar":
+        raise node.wrong("is about all patients or about one")
+    source, resource = _record(node.at("resource"), fact)
+    if resource and (patient or identifier.present):
+        raise node.wrong("a resource says itself whose it is: leave patient and identifier out")
+    return Attestation(
+        fact=fact,
+        by=by,
+        name=_word(node.at("id")) if node.at("id").present else node.path,
+        holds=node.at("holds").flag(default=True),
+        discloser=discloser,
+        recipient=recipient,
+        purposes=_purposes(node.at("purposes")) if node.at("purposes").present else None,
+        patient=patient,
+        identifier=_identifier(identifier) if identifier.present else None,
+        source=source,
+        resource=resource,
+        period=_period(node.at("period")),
+    )
+
+
+def _fact(node: Node) -> str:
+    if node.text() in DERIVED:
+        raise node.wrong(f"`{node.text()}` is derived and cannot be attested")
+    return node.one_of(STATED)
+
+
+def _side(node: Node, participants: Mapping[str, Participant]) -> str:
+    return _known(node, participants) if node.present else ""
+
+
+def _patient(node: Node) -> PatientKey | None:
+    if not node.present:
+        return None
+    if node.kind == "scalar":
+        node.one_of({"all"})
+        return None
+    return PatientKey(node.at("source").text(), node.at("id").text())
+
+
+def _record(node: Node, fact: str) -> tuple[str, str]:
+    if not node.present:
+        return "", ""
+    if fact not in RESOURCE_FACTS:
+        raise node.wrong(f"`{fact}` is not a fact about single records")
+    if not _RECORD.fullmatch(node.at("id").text()):
+        raise node.at("id").wrong("is not `Type/id`")
+    return node.at("source").text(), node.at("id").text()
 
 
 def _word(node: Node) -> str:
@@ -151,9 +210,9 @@ def _purposes(node: Node) -> frozenset[str]:
 def _attributes(node: Node) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in node.entries():
-        if key not in _ATTRIBUTES:
+        if key not in ATTRIBUTES:
             raise value.wrong(f"unknown attribute `{key}`")
-        found[key] = value.flag() if _ATTRIBUTES[key] is bool else value.texts()
+        found[key] = value.flag() if ATTRIBUTES[key] is bool else value.texts()
     return found
 
 

@@ -5,6 +5,7 @@ Rules of this file
 2. On a read, a patient of this server whose Patient resource did not come back is unknown: nothing about it is
    permitted. On a push the sender's word and the consents by its key must do: whether the server has the patient is not
    to show in the answer (leaks.md point 12).
+3. What is attested of one patient counts for that one, what is attested of a record for that record of this server.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from gateway.decision.judge import in_context
 from gateway.decision.model import Direction, Exchange, SubjectFacts
 from gateway.directory.model import Directory
 from gateway.errors import Unavailable
+from gateway.facts.attested import of_patient, of_resources
 from gateway.facts.people import Known, by_identifier, identifiers_in, people, subject_facts
 from gateway.fhir.bundle import Document
 from gateway.fhir.patients import patients_named
@@ -77,7 +79,8 @@ def facts_of(  # noqa: PLR0913  what a decision is made from, each by name
         found = snapshot.get(subject)
         if not isinstance(found, Found):
             raise Unavailable("the consents that this needs cannot be read")
-        told[key] = subject_facts(key, known[key], found.consents, {}, frozenset(known))
+        stated = of_patient(exchange.attestations, key, subject.identifiers)
+        told[key] = subject_facts(key, known[key], found.consents, stated, frozenset(known))
         revisions[subject] = found.revision
     return Facts(
         exchange=exchange,
@@ -85,6 +88,7 @@ def facts_of(  # noqa: PLR0913  what a decision is made from, each by name
         directory=directory,
         subjects=told,
         context=context,
+        stated_resources=of_resources(exchange.attestations, source) if exchange.direction is Direction.READ else {},
         revisions=revisions,
         own=own,
         outward=outward,

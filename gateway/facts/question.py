@@ -17,8 +17,8 @@ from consent_store.model import Coding, Identifier
 from gateway.decision.model import Direction, Exchange, Initiator
 from gateway.directory.model import Agreement, Directory, Participant
 from gateway.directory.reading import purpose_text
+from gateway.directory.vocabulary import ATTRIBUTES, DERIVED, EXCHANGE_FACTS, RESOURCE_FACTS, SUBJECT_FACTS
 from gateway.errors import QuestionError
-from gateway.facts.vocabulary import ATTRIBUTES, DERIVED, EXCHANGE_FACTS, RESOURCE_FACTS, SUBJECT_FACTS
 from gateway.fhir.strict import closings, count_members, exact_members
 from gateway.fhir.terminology import purpose_of
 from gateway.policy.model import Policy

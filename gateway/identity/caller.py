@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-from consent_store.model import Coding, Identifier
+from consent_store.model import Coding, Identifier, PatientKey
 from gateway.decision.model import Initiator
 from gateway.directory.lookups import client_of
-from gateway.directory.model import Directory, Participant
+from gateway.directory.model import Attestation, Directory, Participant
 from gateway.errors import Forbidden, ProfileError
 from gateway.fhir.terminology import purpose_of
+from gateway.identity.attesting import attestations_of
 from gateway.identity.tokens import Claims
 from gateway.settings import Issuer
 
@@ -35,7 +36,8 @@ _PATIENT_ID: Final = re.compile(r"((?:https?://[^\s|?#]+/)?Patient/)?([A-Za-z0-9
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who calls. `purposes` are the token's: None where it states none at all, () where it states an empty list."""
+    """Who calls. `purposes` are the token's: None where it states none at all, () where it states an empty list;
+    `attestations` are the token's too."""
 
     participant: Participant
     client_id: str
@@ -45,6 +47,14 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     purposes: tuple[Coding, ...] | None = None
     initiator: Initiator | None = None
     may_break_glass: bool = False
+    attestations: tuple[Attestation, ...] = ()
+
+    def attested_at(self, source: str) -> tuple[Attestation, ...]:
+        """Give what the token attests at a route whose patients are `source`'s: it names them by their ids there."""
+        return tuple(
+            one if one.patient is None else msgspec.structs.replace(one, patient=PatientKey(source, one.patient.id))
+            for one in self.attestations
+        )
 
 
 def caller_of(claims: Claims, directory: Directory) -> Caller:
@@ -66,6 +76,7 @@ def caller_of(claims: Claims, directory: Directory) -> Caller:
         purposes=_purposes(claims.all, b2b, iua),
         initiator=_initiator(claims.all, b2b, iua),
         may_break_glass=client.may_break_glass,
+        attestations=attestations_of(claims.all, client),
     )
 
 

@@ -52,6 +52,17 @@ class RuleHit(msgspec.Struct, frozen=True, order=True):
     cite: str = ""
 
 
+class Attested(msgspec.Struct, frozen=True, order=True):
+    """A fact that was stated for the exchange: by which participant, standing in the directory or in the token, and
+    which of its attestations it was (`name`, at the intent's directory revision or in the token of its id)."""
+
+    fact: str
+    holds: bool
+    by: str
+    how: str  # standing | token
+    name: str
+
+
 class Disclosed(msgspec.Struct, frozen=True):
     """What leaves about one patient: `Type/id` of each record, and the consents relied on (with version)."""
 
@@ -74,16 +85,19 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """The restricted part: every Decision (edits without their values), what was withheld, the consent revisions of
-    everyone asked about, also of whom nothing leaves. `nonce` keeps the chain's digest of it from being guessed."""
+    everyone asked about, also of whom nothing leaves, what was attested of each alone and of each record (`Type/id`).
+    `nonce` keeps the chain's digest of it from being guessed."""
 
     decisions: tuple[Decision, ...] = ()
     withheld: tuple[str, ...] = ()
     consent_revisions: Mapping[str, str] = {}
+    attested: Mapping[str, tuple[Attested, ...]] = {}
     nonce: str = ""
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """What is about to leave. `interaction` is a FHIR restful-interaction code (`read`, `search-type`, `batch` …)."""
+    """What is about to leave. `interaction` is a FHIR restful-interaction code (`read`, `search-type`, `batch` …);
+    `attested` is what was stated of the exchange, and of patients and records of whom something leaves."""
 
     request_id: str
     at: datetime
@@ -105,6 +119,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     directory_revision: str = ""
     consent_revisions: Mapping[str, str] = {}  # `source|id` of each patient in the account
     public_url: str = ""
+    attested: tuple[Attested, ...] = ()
     account: Account = Account()
 
 

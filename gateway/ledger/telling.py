@@ -8,7 +8,7 @@ Rules of this file
 from collections.abc import Iterable, Iterator, Mapping
 
 from gateway.decision.model import Cause, Decision, Verdict
-from gateway.ledger.model import Attempt
+from gateway.ledger.model import Attempt, Attested
 
 _OUTCOMES: Mapping[str, str] = {
     "sent": "the whole answer was sent",
@@ -35,10 +35,24 @@ def tell(attempts: Iterable[Attempt]) -> Iterator[str]:
         yield f"  {where}, under {intent.profile} ({intent.profile_digest})"
         if intent.initiator:
             yield f"  on behalf of {intent.initiator}"
+        yield from _attestations(attempt)
         if intent.account.obligations:
             yield f"  with {', '.join(intent.account.obligations)}"
         for decision in attempt.story.decisions:
             yield from _decision(decision)
+
+
+def _attestations(attempt: Attempt) -> Iterator[str]:
+    of_each = attempt.story.attested
+    told = {one for several in of_each.values() for one in several}
+    yield from (f"  {_attested(one)}" for one in attempt.intent.attested if one not in told)
+    for who, several in of_each.items():
+        yield from (f"  {_attested(one)}, of {who}" for one in several)
+
+
+def _attested(one: Attested) -> str:
+    where = "in the directory" if one.how == "standing" else "in the token"
+    return f"attested {where} by {one.by}: {one.fact}{'' if one.holds else ' does not hold'} ({one.name})"
 
 
 def _decision(decision: Decision) -> Iterator[str]:

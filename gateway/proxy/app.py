@@ -81,7 +81,7 @@ class DataPlane:
         if door is None:
             raise NotSupported("there is no such route here", 404)
         trace.route, trace.template = door.name, "/{tenant}/{route}/"
-        return await carry_out(incoming, door, live.directory, self._services, writer, trace)
+        return await carry_out(incoming, door, door.directory, self._services, writer, trace)
 
     async def _health(self, incoming: Incoming) -> Own:
         if incoming.method != "GET":

@@ -13,12 +13,15 @@ from consent_store.model import Coding
 from consent_store.store import Revision, Subject
 from gateway.decision.facts import Facts
 from gateway.decision.model import Direction, Exchange
+from gateway.directory.lookups import attested
 from gateway.directory.model import Directory
+from gateway.facts.attested import of_exchange
 from gateway.fhir import strict
 from gateway.identity.caller import Caller, caller_of
 from gateway.identity.purpose import effective_purpose, purpose_header
 from gateway.identity.tokens import bearer
 from gateway.ledger.account import account_of
+from gateway.ledger.attested import attested_of
 from gateway.ledger.model import Intent, Story
 from gateway.proxy.incoming import Incoming
 from gateway.proxy.live import Door, Services
@@ -45,15 +48,20 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     def exchange(self, direction: Direction) -> Exchange:
         """Give the exchange as it is to be decided now: on a push the caller discloses to the route's owner."""
-        sides = (self.door.owner, self.caller.participant)
-        discloser, recipient = sides if direction is Direction.READ else sides[::-1]
+        parties = (self.door.owner, self.caller.participant)
+        discloser, recipient = parties if direction is Direction.READ else parties[::-1]
+        at, sides = self.services.clock(), (discloser.id, recipient.id)
+        given = (*self.directory.attestations, *self.caller.attested_at(self.door.route.source))
+        attestations = attested(given, sides, self.purpose, at, self.door.policy.zone)
         return Exchange(
             discloser=discloser,
             recipient=recipient,
             initiator=self.caller.initiator,
             purpose=self.purpose,
-            at=self.services.clock(),
+            at=at,
             direction=direction,
+            attested=of_exchange(attestations),
+            attestations=attestations,
         )
 
     def intent(
@@ -63,6 +71,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         account, story = account_of(manifest.decisions)
         marks = {f"{subject.key.source}|{subject.key.id}": found.mark for subject, found in revisions.items()}
         named = {f"{disclosed.patient.source}|{disclosed.patient.id}" for disclosed in account.disclosed}
+        stated, of_each = attested_of(exchange.attestations, revisions, account, story)
         caller, policy = self.caller, self.door.policy
         person = caller.initiator.reference if caller.initiator else None
         intent = Intent(
@@ -86,9 +95,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             directory_revision=self.directory.revision,
             consent_revisions={name: mark for name, mark in marks.items() if name in named},
             public_url=self.door.route.public_url,
+            attested=stated,
             account=account,
         )
-        return intent, msgspec.structs.replace(story, consent_revisions=marks)
+        return intent, msgspec.structs.replace(story, consent_revisions=marks, attested=of_each)
 
 
 class Prepared(msgspec.Struct, frozen=True):

@@ -80,6 +80,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 
     route: Route
     owner: Participant
+    directory: Directory  # as this policy sees it: which types are Part 2 programs
     policy: Policy
     tools: Tools
     upstream: Upstream

@@ -1,9 +1,11 @@
-"""The words a question may use: names of facts by scope, and of participant attributes.
+"""The words that may be stated and not derived: facts of an exchange, a subject or a record; attributes of a party.
 
-Source: the decision vocabulary of the two guidance documents (docs/decide.md lists every word with its meaning).
-A name outside these lists is an error, never ignored (L089).
+Rules of this file
+1. Source: the decision vocabulary of the two guidance documents (docs/decide.md lists every word with its meaning).
+2. A name outside these lists is an error, never ignored (L089). What is derived is nowhere stated.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 EXCHANGE_FACTS: Final = frozenset(
@@ -69,12 +71,15 @@ DERIVED: Final = frozenset(
         "written_scope_of_work",
     }
 )
-ATTRIBUTES: Final = frozenset(
-    {
-        "consent_custodians",
-        "local_policy_requires_consent",
-        "requester_has_cjis_access",
-        "sender_requires_own_release",
-        "usda_funding",
-    }
-)
+STATED: Final = EXCHANGE_FACTS | SUBJECT_FACTS | RESOURCE_FACTS
+"""Every fact that can be attested."""
+DISCLOSERS_WORD: Final = frozenset({"discloser_attests_advances_treatment"})
+"""Facts that nobody but the discloser can attest."""
+ATTRIBUTES: Final[Mapping[str, type]] = {
+    "consent_custodians": list,
+    "local_policy_requires_consent": bool,
+    "requester_has_cjis_access": bool,
+    "sender_requires_own_release": bool,
+    "usda_funding": bool,
+}
+"""Conditions of a party (ARCHITECTURE.md section 6) and the kind of their value."""

@@ -1,0 +1,41 @@
+"""From attestations to stated facts: of the exchange, of one patient, of one record. Pure.
+
+Rules of this file
+1. What is attested lands where a question states it (`facts` of docs/decide.md); nothing derived is ever attested.
+2. Of two attestations of one fact the one that says "no" counts.
+3. A record that an attestation names is one of the discloser's own server: it means none of a pushed Bundle.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from consent_store.model import Identifier, PatientKey
+from gateway.directory.lookups import about
+from gateway.directory.model import Attestation
+
+
+def of_exchange(attestations: Iterable[Attestation]) -> Mapping[str, bool]:
+    """Give what is attested of an exchange as a whole."""
+    return _facts(one for one in attestations if not one.of_one_patient and not one.resource)
+
+
+def of_patient(
+    attestations: Iterable[Attestation], patient: PatientKey, identifiers: Collection[Identifier]
+) -> Mapping[str, bool]:
+    """Give what is attested of one patient alone."""
+    return _facts(about(attestations, patient, identifiers))
+
+
+def of_resources(attestations: Iterable[Attestation], source: str) -> Mapping[str, Mapping[str, bool]]:
+    """Give what is attested of single records of `source`, by `Type/id`."""
+    found: dict[str, list[Attestation]] = {}
+    for one in attestations:
+        if one.resource and one.source == source:
+            found.setdefault(one.resource, []).append(one)
+    return {name: _facts(several) for name, several in found.items()}
+
+
+def _facts(attestations: Iterable[Attestation]) -> Mapping[str, bool]:
+    found: dict[str, bool] = {}
+    for one in attestations:
+        found[one.fact] = found.get(one.fact, True) and one.holds
+    return found
