@@ -5,7 +5,7 @@ Rules of this file
 2. The control plane answers from the policies that the routes serve by.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ from gateway.fhir.references import parse_base
 from gateway.fhir.search_offers import Offers, resting_on
 from gateway.identity.caller import check_clients
 from gateway.policy.model import Policy
-from gateway.policy.reading import read_policy
+from gateway.policy.reading import ProfileText, read_policy
 from gateway.proxy.capability import capability_statement
 from gateway.proxy.live import Door, Live, Proof
 from gateway.proxy.upstream import Upstream, basic
@@ -70,12 +70,7 @@ class House:
         settings, make = self.settings, Toolmaker()
         folders = [self.folder / name for name in settings.profiles]
         texts = read_profiles(folders)
-        policies = {
-            (route.tenant, route.name): _zoned(
-                read_policy(route.profile, texts, ZoneInfo, route.switches), settings.zone
-            )
-            for route in settings.routes
-        }
+        policies = _policies(settings, texts)
         types = frozenset().union(*(policy.types for policy in policies.values()))
         directory = parse_directory(text_of(self.folder / settings.directory), settings.directory, types)
         check_clients(directory, settings.issuers)
@@ -110,6 +105,19 @@ class House:
             part_offers=part_offers,
             capability=capability_statement(route.public_url, part_offers, version("consent-gateway")),
         )
+
+
+def _policies(settings: Settings, texts: Mapping[str, ProfileText]) -> dict[tuple[str, str], Policy]:
+    """Give the policy of each route; routes that choose alike share one."""
+    compiled: dict[tuple[str, frozenset[tuple[str, bool]]], Policy] = {}
+    for route in settings.routes:
+        chosen = (route.profile, frozenset(route.switches.items()))
+        if chosen not in compiled:
+            compiled[chosen] = _zoned(read_policy(route.profile, texts, ZoneInfo, route.switches), settings.zone)
+    return {
+        (route.tenant, route.name): compiled[route.profile, frozenset(route.switches.items())]
+        for route in settings.routes
+    }
 
 
 def _zoned(policy: Policy, zone: str) -> Policy:
