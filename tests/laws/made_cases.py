@@ -89,7 +89,7 @@ def _broad(draw, each: int) -> list[Case]:
     found = [draw(consents()) for _ in range(draw(several))]
     if not draw(st.integers(0, 9)):
         found = [*found, draw(consents(status=None))]
-    lost = [draw(unreadables())] if not draw(st.integers(0, 5)) else []
+    lost = [draw(unreadables())] if not draw(st.integers(0, 3)) else []
     asked = draw(askings())
     return [_case(found, lost, asked, draw(abouts())) for _ in range(each)]
 
@@ -194,7 +194,7 @@ def _sharp(draw, each: int) -> list[Case]:
     found = [draw(_about_one(stated)) for _ in range(1 if stated else draw(st.sampled_from([2, 3])))]
     if stated and found[0].base is Effect.DENY and draw(st.booleans()):
         found.append(_typed(Provision(type=Effect.PERMIT), policies=("urn:p3",)))  # what is not refused is permitted
-    lost = [draw(unreadables())] if not draw(st.integers(0, 8)) else []
+    lost = [draw(unreadables())] if not draw(st.integers(0, 6)) else []
     asked = {"container": draw(st.sampled_from([None, None, None, CONTAINER])), "elsewhere": False}
     asked |= {"resource": observation(), "labels": labels("N"), **PLAIN_ASKED}
     return [_case(found, lost, asked, {name: draw(values) for name, values in varied.items()}) for _ in range(each)]
@@ -241,7 +241,7 @@ def _typed(root: Provision, **more) -> Consent:
     )
 
 
-root_effects = st.sampled_from([*(5 * [Effect.PERMIT]), *(3 * [Effect.DENY])])
+root_effects = st.sampled_from([*(7 * [Effect.PERMIT]), *(3 * [Effect.DENY])])
 
 
 def _rule(draw, type: st.SearchStrategy, stated: Drawn) -> Provision:
