@@ -49,10 +49,13 @@ class Kind(Enum):
 
 
 class Fate(msgspec.Struct, frozen=True):
-    """What becomes of one reference, and the deny behind it where there is one."""
+    """What becomes of one reference, and the deny behind it where there is one. `of` is the type of what it leads to,
+    as far as that is said; `targets` are the withheld records themselves, where they are known."""
 
     kind: Kind
     cause: Cause | None = None
+    of: str | None = None
+    targets: tuple[ResourceView, ...] = ()
 
 
 POINTS_AT_WITHHELD: Final = Cause(
@@ -83,9 +86,11 @@ class Fates:
 
     def of_reference(self, view: ResourceView, found: ReferenceAt) -> Fate:
         """Say what becomes of one reference of a released resource."""
+        resolved = self.bench.sources.resolve(view, found)
         if (cause := self.opinion_of(view).hidden.get(found.at)) is not None:
-            return Fate(Kind.CUT, cause)
-        return _UNKNOWN if self._hides(found.reference) else self._of_named(view, found)
+            return Fate(Kind.CUT, cause, type_named(resolved))
+        fate = _UNKNOWN if self._hides(found.reference) else self._of_named(view, found)
+        return fate if fate.kind is Kind.KEEP else msgspec.structs.replace(fate, of=type_named(resolved))
 
     def _of_named(self, view: ResourceView, found: ReferenceAt) -> Fate:
         resolved = self.bench.sources.resolve(view, found)
@@ -104,8 +109,8 @@ class Fates:
         if self._hides(link.text):
             return _UNKNOWN
         resolved = self.bench.resolver.resolve_text(view, link.text)
-        if any(not self.opinion_of(target).released for target in resolved.views):
-            return _CUT
+        if withheld := self._withheld(resolved.views):
+            return msgspec.structs.replace(_CUT, targets=withheld)
         if resolved.views or not isinstance(resolved.target, Local):
             return _KEEP
         kind = resolved.target.type
@@ -117,8 +122,8 @@ class Fates:
         if id(view) not in self._told:
             self._told[id(view)] = tuple(self._named_in_texts(view))
         for at, targets in self._told[id(view)]:
-            if any(not self.opinion_of(target).released for target in targets):
-                yield at, _CUT
+            if withheld := self._withheld(targets):
+                yield at, msgspec.structs.replace(_CUT, targets=withheld)
 
     def _named_in_texts(self, view: ResourceView) -> Iterator[tuple[str, tuple[ResourceView, ...]]]:
         for text in view.texts:
@@ -126,6 +131,9 @@ class Fates:
             found = tuple(target for name in names for target in self.bench.resolver.resolve_text(view, name).views)
             if found:
                 yield text.at, found
+
+    def _withheld(self, targets: Iterable[ResourceView]) -> tuple[ResourceView, ...]:
+        return tuple(target for target in targets if not self.opinion_of(target).released)
 
     def _hides(self, address: str | None) -> bool:
         """Say whether an address names the upstream in a way that cannot be told as ours (L025)."""
@@ -143,8 +151,8 @@ class Fates:
         return False
 
     def _of_seen(self, resolved: Resolved) -> Fate:
-        if not all(self.opinion_of(target).released for target in resolved.views):
-            return _UNNAMED if type_named(resolved) == "Patient" else _CUT
+        if withheld := self._withheld(resolved.views):
+            return _UNNAMED if type_named(resolved) == "Patient" else msgspec.structs.replace(_CUT, targets=withheld)
         if any(not target.at.startswith(CONTEXT) for target in resolved.views):
             return _KEEP  # it is in the document, and was decided on there
         return _KEEP if all(self._traceable(target) for target in resolved.views) else _UNKNOWN

@@ -5,7 +5,9 @@ Rules of this file
    all that keeps a record back, the reference goes and the record stays, as if the other had never been.
 2. A label that the source put on one element (DS4P inline) speaks of that element and what is in it: denied, the
    element goes (labels.md section 6). One that cannot be read, or of an attachment, speaks of the record.
-3. Other codes and labels are never escaped so; nor what is said of the patient, of the source, or of the visit the
+3. What the title or the code of a document's section says speaks of the section, which is nothing but the entries it
+   names: denied, the section goes, and the entries by what they carry of it (labels.propagation).
+4. Other codes and labels are never escaped so; nor what is said of the patient, of the source, or of the visit the
    record belongs to: that is said of the record. A reference that a record cannot be without takes it along.
 """
 
@@ -17,7 +19,7 @@ from gateway.fhir.origins import source_references
 from gateway.fhir.view import ReferenceAt, ResourceView
 from gateway.labels.assign import summarise
 from gateway.labels.model import Basis, Kind, Label, Labels
-from gateway.labels.propagation import carrying
+from gateway.labels.propagation import carrying, section_of
 
 
 def without_mentions(
@@ -52,6 +54,13 @@ def _inline(view: ResourceView, labels: Labels) -> set[str]:
     return {label.at for label in received} - unclear - set(view.attachments)
 
 
+def _of_section(label: Label) -> list[str]:
+    """Give the section of which a label speaks that stands in its code, its title or its words."""
+    section, name = section_of(label.at), label.at.removeprefix(section_of(label.at)).split("/")[1:2]
+    said = label.basis in (Basis.CODE, Basis.TEXT) and label.kind is not Kind.UNKNOWN
+    return [section] if section and said and name in (["code"], ["title"], ["text"]) else []
+
+
 def _split(view: ResourceView, labels: Labels) -> tuple[dict[str, list[Label]], list[Label]]:
     """Part the labels that stand in the words of a reference or in an element labelled inline, by its pointer, from all
     others."""
@@ -63,6 +72,8 @@ def _split(view: ResourceView, labels: Labels) -> tuple[dict[str, list[Label]], 
     for label in labels.labels:
         within = f"{label.at}/".replace("/_", "/")  # `_birthDate` speaks of birthDate
         inside = [at for at in inline if within.startswith(f"{at}/")]
+        if not inside and view.type == "Composition":
+            inside = _of_section(label)
         if not inside and label.basis is Basis.TEXT:
             inside = [at for at in places if within.startswith(f"{at}/")]
         if inside:

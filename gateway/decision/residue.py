@@ -5,7 +5,7 @@ Rules of this file (leaks.md L032 to L038)
 2. Where it is required, its enclosing element goes; where that is required too, the resource goes, except that a target
    nobody knows is replaced by data-absent-reason.
 3. In a claim's numbered lists a member goes with all that hangs on it (gateway.decision.claims).
-4. What a resource says in prose or sums about the others goes with the first reference to one that is cut.
+4. What a resource says again of the others goes with the first reference to one that is cut (restated).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -17,23 +17,11 @@ from gateway.decision.fates import POINTS_AT_WITHHELD, Fate, Kind
 from gateway.decision.model import Cause, Edit, Op
 from gateway.decision.opinion import Opinion
 from gateway.decision.parts import members, within
+from gateway.decision.restated import IDENTIFIER, beside, quotations, said_by, summaries, summed_up
 from gateway.fhir.elements import Elements
-from gateway.fhir.pointer import index, segments
+from gateway.fhir.pointer import element_path, escape, index, segments
 from gateway.fhir.view import ReferenceAt, ResourceView, TextAt
 
-# Prose, sums and signatures that restate the resources a type sums up (leaks.md L033).
-_SUMMARIES: Final[Mapping[str, tuple[str, ...]]] = {
-    "CarePlan": ("description", "note"),
-    "ClinicalImpression": ("description", "summary", "note"),
-    "DetectedIssue": ("detail",),
-    "DiagnosticReport": ("conclusion", "conclusionCode", "presentedForm", "media"),
-    "Invoice": ("totalNet", "totalGross", "totalPriceComponent", "note"),
-    "List": ("note", "title"),
-    "MeasureReport": ("group",),
-    "Provenance": ("signature",),
-    "RiskAssessment": ("mitigation", "note"),
-    "Task": ("description", "note"),
-}
 # Members of a repeating structure that is there to point: without its target the structure says what it pointed at.
 _POINTERS: Final = frozenset(
     {"actor", "claim", "detail", "diagnosisReference", "individual", "itemReference", "member", "party", "ref"}
@@ -60,11 +48,10 @@ def free(
     found += [(one.at, of_address(one)) for one in opinion.view.links if not freeing.gone(one.at)]
     found += told
     referring = {one.at for one in opinion.view.references}
-    found += [(at, Fate(Kind.CUT, cause)) for at, cause in opinion.hidden.items() if at not in referring]
+    found += [(at, Fate(Kind.CUT, cause, _kind(at))) for at, cause in opinion.hidden.items() if at not in referring]
     if not all(freeing.go(at, fate) for at, fate in found if fate.kind is not Kind.KEEP):
         return False
-    freeing.summaries()
-    return True
+    return freeing.restated()
 
 
 class _Freeing:
@@ -73,6 +60,7 @@ class _Freeing:
         self.cut = set(opinion.cut)
         self.before = len(self.cut)
         self.cause: Cause | None = None
+        self.lost: dict[str, Fate] = {}  # references to what others sum up
 
     @cached_property
     def numbered(self) -> bool:
@@ -93,7 +81,9 @@ class _Freeing:
             return True
         withheld = fate.kind is Kind.CUT
         cause = (fate.cause or POINTS_AT_WITHHELD) if withheld else None
-        self.cause = self.cause or cause
+        if summed_up(fate.of):
+            self.cause = self.cause or cause
+            self.lost[at] = fate
         pointing = (
             withheld or self.view.type == "Parameters"
         )  # a parameter's name without a value tells that it had one
@@ -121,13 +111,32 @@ class _Freeing:
         points = pointing and name in _POINTERS and index(parent.rpartition("/")[2]) is not None
         return parent if points and not (here is not None and here.required) else at
 
-    def summaries(self) -> None:
-        """Take what sums up the references that went, and what is empty without them."""
-        if len(self.cut) == self.before:
-            return
+    def restated(self) -> bool:
+        """Take what sums up, says again or counts what went; False where that is more than the record can lose."""
         tree = self.view.tree
-        names = (f"/{name}" for name in _SUMMARIES.get(self.view.type, ()) if name in tree)
-        self.opinion.take([Edit(Op.CUT, path) for path in names if not self.gone(path)], self.cause)
+        if len(self.cut) == self.before:
+            return True
+        if self.lost:
+            self._take(summaries(self.view))
+        for at, fate in self.lost.items():
+            if fate.kind is Kind.CUT:
+                holder = _structure(at)
+                self._take(beside(self.view, at, _at(tree, holder), holder))
+        targets = [target for fate in self.lost.values() for target in fate.targets]
+        if targets and not all(self._go_on(at) for at in list(quotations(self.view, said_by(targets)))):
+            return False
+        self._counts(tree)
+        return True
+
+    def _take(self, pointers: Iterable[str]) -> None:
+        fresh = [path for path in pointers if not self.gone(path)]
+        self.opinion.take([Edit(Op.CUT, path) for path in fresh], self.cause)
+        self.cut.update(fresh)
+
+    def _go_on(self, at: str) -> bool:
+        return self.gone(at) or self.go(at, Fate(Kind.CUT, self.cause, "Patient"))
+
+    def _counts(self, tree: Mapping[str, Any]) -> None:
         if self.view.type == "Group" and "quantity" in tree and "member" in tree:
             left = sum(not self.gone(f"/member/{number}") for number in range(len(members(tree["member"]))))
             self.opinion.take([Edit(Op.REPLACE, "/quantity", str(left).encode())], self.cause)
@@ -150,6 +159,17 @@ class _Freeing:
             yield from self._sections(section, here)
 
 
+def _kind(at: str) -> str | None:
+    """Give what stands at a pointer that is no reference: a number, or what is not told."""
+    return IDENTIFIER if element_path(at).rpartition(".")[2] in ("identifier", "valueIdentifier") else None
+
+
+def _structure(at: str) -> str:
+    """Give the structure that a reference, or the list of references it is in, is an element of."""
+    parent, _, name = at.rpartition("/")
+    return parent if index(name) is None else parent.rpartition("/")[0]
+
+
 def removable(view: ResourceView, pointer: str, elements: Elements, cut: Collection[str]) -> str | None:
     """Give the smallest element at or above `pointer` that may go, or None where the whole resource would have to."""
     path = pointer
@@ -165,11 +185,16 @@ def removable(view: ResourceView, pointer: str, elements: Elements, cut: Collect
             path = parent.rpartition("/")[0]
         elif (name.startswith("value") and "/extension/" in path) or _owner(view, path):
             path = parent  # an extension without its value says only that there was one
-        elif not elements.is_required(view.type, path):
+        elif not elements.is_required(view.type, path) and _left(container, parent, name, cut):
             return path
         else:
             path = parent
     return None
+
+
+def _left(container: Mapping[str, Any], at: str, name: str, cut: Collection[str]) -> bool:
+    """Say whether a structure holds anything but one member and what is cut already."""
+    return any(other != name and f"{at}/{escape(other)}" not in cut for other in container)
 
 
 def _owner(view: ResourceView, path: str) -> bool:

@@ -107,7 +107,7 @@ class Propagation:
         for view in views:
             if view.type == "Composition":
                 for found in view.references:
-                    if _section(found.at) and element_path(found.at).endswith("section.entry"):
+                    if section_of(found.at) and element_path(found.at).endswith("section.entry"):
                         for target in self._resolve(view, found):
                             self._held.setdefault(id(target), []).append((view, found.at))
 
@@ -212,7 +212,7 @@ def _aside(view: ResourceView, at: str) -> bool:
     return view.type in _VISITS and at.startswith("/diagnosis/") and not _principal(view.tree, at)
 
 
-def _section(at: str) -> str:
+def section_of(at: str) -> str:
     """Give the innermost section that a pointer of a Composition lies in, "" for none."""
     steps = at.split("/")
     last = 0
@@ -223,7 +223,7 @@ def _section(at: str) -> str:
 
 def _speaks_of(label: Label, entry: str) -> bool:
     """Whether a Composition's label says what the section of an entry is: by code, title or a label of the section."""
-    section = _section(label.at)
+    section = section_of(label.at)
     if not section or not f"{entry}/".startswith(f"{section}/"):
         return False
     where = label.at.removeprefix(section).split("/")[1:2]

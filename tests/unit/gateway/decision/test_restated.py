@@ -1,0 +1,149 @@
+"""What says a withheld record again: sums, prose, words beside a reference, quotations, titles of sections."""
+
+import pytest
+
+from tests.questions import (
+    ACT_CODE,
+    HARBOR,
+    MERCY,
+    SUBJECT,
+    asked,
+    bundle,
+    condition,
+    consent,
+    encounter,
+    hidden,
+    observation,
+    released,
+    searchset,
+    text_of,
+    verdicts,
+)
+
+OPIOIDS = {"reference": "Condition/opioids"}
+TO_HIDDEN = {"reference": "Encounter/hidden"}
+SECRET = {"text": "SECRET"}
+
+
+def opioids(**elements):
+    """A diagnosis told by the Part 2 program: withheld."""
+    return condition("opioids", "F11.20", recorder=HARBOR, **elements)
+
+
+def record(kind, **elements):
+    """A record of Rosa's of some type."""
+    return {"resourceType": kind, "id": "it", "subject": SUBJECT, **elements}
+
+
+REPORT = {"status": "final", "code": {"text": "panel"}, "performer": [MERCY], "conclusion": "SECRET"} | {
+    "presentedForm": [{"contentType": "text/plain", "data": "U0VDUkVU", "title": "SECRET"}],
+    "conclusionCode": [SECRET],
+}
+PLAN = {"status": "active", "intent": "plan", "author": MERCY}
+SAID_AGAIN = [
+    record("DiagnosticReport", result=[{"reference": "Observation/hid"}], **REPORT),
+    record("CarePlan", title="SECRET", addresses=[OPIOIDS], note=[SECRET], **PLAN),
+    record(
+        "CarePlan",
+        activity=[{"outcomeReference": [TO_HIDDEN], "progress": [SECRET], "outcomeCodeableConcept": [SECRET]}],
+        **PLAN,
+    ),
+    record("Goal", lifecycleStatus="active", description={"text": "rest"}, addresses=[OPIOIDS], note=[SECRET]),
+    record(
+        "Condition",
+        recorder=MERCY,
+        code={"text": "x"},
+        evidence=[{"code": [SECRET], "detail": [{"reference": "Observation/hid"}]}],
+        stage=[{"summary": SECRET, "assessment": [{"reference": "Observation/hid"}]}],
+    ),
+    observation("it", performer=[MERCY], derivedFrom=[{"reference": "Observation/hid"}], valueString="SECRET"),
+    observation("it", performer=[MERCY], hasMember=[{"reference": "Observation/hid"}], note=[SECRET]),
+    record("Communication", status="completed", sender=MERCY, about=[TO_HIDDEN], payload=[{"contentString": "SECRET"}]),
+    record(
+        "Composition",
+        status="final",
+        type={"text": "note"},
+        date="2026",
+        author=[MERCY],
+        title="note",
+        event=[{"code": [SECRET], "detail": [TO_HIDDEN]}],
+    ),
+]
+
+
+@pytest.mark.parametrize("one", SAID_AGAIN, ids=lambda one: one["resourceType"])
+def test_what_sums_up_a_withheld_record_goes_with_it(one):
+    """Prose, values and codes that restate what a reference leads to go when the target is withheld (L033)."""
+    found = asked(searchset(one, opioids(), hidden(), observation("hid", performer=[HARBOR])))
+
+    assert "masked" == verdicts(found)[f"{one['resourceType']}/it"]
+    assert "SECRET" not in text_of(found)
+    assert "U0VDUkVU" not in text_of(found)
+
+
+@pytest.mark.parametrize("one", SAID_AGAIN, ids=lambda one: one["resourceType"])
+def test_nothing_of_it_goes_where_nothing_is_withheld(one):
+    """The positive control: beside records that are released, what sums them up stays."""
+    others = [condition("opioids"), encounter("hidden"), observation("hid", performer=[MERCY])]
+    found = asked(searchset(one, *others))
+
+    assert "disclosed" == verdicts(found)[f"{one['resourceType']}/it"]
+    assert "SECRET" in text_of(found)
+
+
+def test_a_report_keeps_its_conclusion_when_it_loses_who_made_it():
+    """Who and where are not summed up: only a reference to what a report tells of takes the conclusion along."""
+    someone = {"reference": "Organization/nobody-knows", "display": "x"}
+    one = record("DiagnosticReport", **REPORT)
+    one["performer"] = [MERCY, someone]
+    kept = released(asked(searchset(one)), "it")
+
+    assert [MERCY] == kept["performer"]
+    assert "SECRET" == kept["conclusion"]
+
+
+QUOTED = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "E11.9"}]}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"reasonCode": [QUOTED]}, {"reasonCode": [{"text": "Diabetes of old"}]}, {"note": [{"text": "DIABETES of old."}]}],
+    ids=["code", "name", "words"],
+)
+def test_what_quotes_a_withheld_target_goes(said):
+    """The code, the name or the very words of a withheld diagnosis go from the order that gives it as its reason."""
+    kept = {"text": "cough"}
+    order = record("ServiceRequest", status="active", intent="order", requester=MERCY, code={"text": "walk"})
+    order |= {"reasonReference": [{"reference": "Condition/sugar"}], **said}
+    if "reasonCode" in said:
+        order["reasonCode"] = [kept, *said["reasonCode"]]
+    secret = condition("sugar", recorder=HARBOR)
+    secret["code"]["text"] = "Diabetes of old"
+    left = released(asked(searchset(order, secret)), "it")
+
+    assert [kept] == left.get("reasonCode", [kept])
+    assert {"note", "reasonReference"}.isdisjoint(left)
+
+
+def test_a_record_s_own_code_is_no_quotation():
+    """Two measurements have one code: the second stays what it is when the first is withheld."""
+    first = observation("first", performer=[HARBOR], code=QUOTED)
+    second = observation("second", performer=[MERCY], code=QUOTED, derivedFrom=[{"reference": "Observation/first"}])
+
+    assert QUOTED == released(asked(searchset(second, first)), "second")["code"]
+
+
+def test_a_section_goes_by_its_title_and_the_document_stays():
+    """A title speaks of its section: denied, the section goes with what it holds, and the rest is released."""
+    head = record("Composition", status="final", type={"text": "note"}, date="2026", author=[MERCY], title="note")
+    head["section"] = [
+        {"title": "Opioid use disorder", "entry": [{"reference": "Observation/a"}]},
+        {"title": "Vital signs", "entry": [{"reference": "Observation/b"}]},
+    ]
+    parts = [observation("a", performer=[MERCY]), observation("b", performer=[MERCY])]
+    secret = [{"system": ACT_CODE, "code": code} for code in ("SUD", "ETH", "OPIOIDUD", "ETHUD")]
+    refusing = consent(provision=[{"type": "deny", "securityLabel": secret}])
+    found = asked(bundle(head, *parts, type="document"), profile="base", consents=[refusing])
+
+    assert ["Vital signs"] == [one["title"] for one in released(found, "it")["section"]]
+    assert {"Observation/a": "withheld", "Observation/b": "disclosed"}.items() <= verdicts(found).items()
