@@ -46,8 +46,32 @@ class Shelf(msgspec.Struct, frozen=True):
     tools: Mapping[str, Tools]
 
 
+class Read(msgspec.Struct, frozen=True):
+    """A question that can be asked: what is asked about, and all that is known for it. `consents` are all of its."""
+
+    question: Question
+    policy: Policy
+    tools: Tools
+    document: Document
+    facts: Facts
+    consents: tuple[Consent | Unreadable, ...]
+
+
 def answer(raw: bytes, shelf: Shelf) -> dict[str, Any]:
     """Answer one question (JSON text). Raises QuestionError. The answer's `released` is msgspec.Raw of exact text."""
+    read = read_whole(raw, shelf)
+    return answer_to(read, agreeing(judge(read.document, read.facts, read.tools)))
+
+
+def agreeing(judgement: Judgement) -> Judgement:
+    """Give a judgement back. Raises QuestionError where the question says the opposite of what is derived from it."""
+    if judgement.contradictions:
+        raise QuestionError(f"`facts`: the opposite of `{judgement.contradictions[0]}` is derived from the question")
+    return judgement
+
+
+def read_whole(raw: bytes, shelf: Shelf) -> Read:
+    """Read a question with all its parts. Raises QuestionError."""
     question = read_question(raw)
     policy = shelf.policies.get(question.profile)
     if policy is None:
@@ -74,10 +98,7 @@ def answer(raw: bytes, shelf: Shelf) -> dict[str, Any]:
         stated_resources=question.facts.resources,
         own=own,
     )
-    judgement = judge(document, facts, tools)
-    if judgement.contradictions:
-        raise QuestionError(f"`facts`: the opposite of `{judgement.contradictions[0]}` is derived from the question")
-    return _answer(question, policy, exchange, document, judgement)
+    return Read(question, policy, tools, document, facts, consents)
 
 
 def document_of(raw: bytes, where: str) -> Document:
@@ -132,10 +153,10 @@ def _stated_key(text: str) -> PatientKey:
 
 
 # The answer ----------------------------------------------------------------------------------------------------------
-def _answer(
-    question: Question, policy: Policy, exchange: Exchange, document: Document, judgement: Judgement
-) -> dict[str, Any]:
-    refused = _not_granted(exchange)
+def answer_to(read: Read, judgement: Judgement) -> dict[str, Any]:
+    """Give the answer to a question that was judged (docs/decide.md)."""
+    question, policy, document = read.question, read.policy, read.document
+    refused = _not_granted(read.facts.exchange)
     text = None if refused else released_document(bytes(question.resource), document, judgement)
     whole = refused is not None or refused_whole(document, judgement)
     effect = "deny" if whole or text is None else judgement.effect
