@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from consent_store.model import ACT_CODE, ACT_REASON
 from consent_store.validate import KnownCodes
 from gateway.decision.bench import Tools
+from gateway.decision.necessary import misnamed
 from gateway.directory.model import Directory
 from gateway.directory.reading import parse_directory
 from gateway.errors import ProfileError
@@ -94,7 +95,9 @@ class Toolmaker:
         self.terms = TermIndex([parse_term_list((lists / TERMS).read_bytes(), TERMS)])
 
     def __call__(self, policy: Policy) -> Tools:
-        """Give the tools of a policy."""
+        """Give the tools of a policy. Raises ProfileError for a minimum of elements that R4 does not have."""
+        if wrong := misnamed(policy, self.elements):
+            raise ProfileError(f"profile `{policy.name}`: minimum_necessary names no elements of R4: {', '.join(wrong)}")
         return Tools(self.elements, label_rules(policy, self.codes, self.terms))
 
 

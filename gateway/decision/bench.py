@@ -14,11 +14,12 @@ import msgspec
 from consent_store.model import ACT_CODE, Coding, PatientKey
 from gateway.decision.claims import numbered_soundly
 from gateway.decision.combine import Ruling, rule_on
-from gateway.decision.conditions import OF_THE_RECORD, Case, derived_of
+from gateway.decision.conditions import OF_THE_RECORD, Case, derived_of, programs_of
 from gateway.decision.consents import ConsentAnswer, ConsentProgram, Relations, Target, compile_consents, specialise
 from gateway.decision.facts import Facts
 from gateway.decision.mentions import without_mentions
-from gateway.decision.model import Answer, Cause, Direction, SubjectFacts, Verdict
+from gateway.decision.model import Answer, Cause, Direction, Exchange, SubjectFacts, Verdict
+from gateway.decision.necessary import DUTY, necessary_edits, sets_in_force
 from gateway.decision.opinion import Opinion
 from gateway.decision.parts import mask, part_rule, uniform_edits
 from gateway.decision.refusals import SERVERS_WORDS, refused
@@ -93,6 +94,7 @@ class Bench:
         # In what is sent to be carried out by the receiver's server, `Type/id` is one of the receiver's own records.
         carried_out = bundle is not None and bundle.type in ("transaction", "batch")
         self.names_receivers_records = carried_out and facts.exchange.direction is Direction.PUSH
+        self.necessary = sets_in_force(facts.policy, facts.exchange)
         self.whole = bool(self.policy.kinds_of(self.recipient) & self.policy.parts.whole_for)
         self._owners = _owners_of_binaries(views, resolver)
         self._programs: dict[PatientKey, ConsentProgram] = {}
@@ -193,6 +195,8 @@ class Bench:
             opinion.renumbered = rule is not None and numbered_soundly(view.tree)
             opinion.take(uniform_edits(view, rule, self.policy.parts, self.tools.elements), None)
             opinion.hidden = {**opinion.hidden, **self._stripped(view)}
+        if opinion.released and not self.whole and DUTY in opinion.ruling.obligations:
+            opinion.take(necessary_edits(view, self.necessary.get(view.type, ()), self.tools.elements), None)
 
     def _stripped(self, view: ResourceView) -> dict[str, Cause]:
         """Give the identifiers that the policy takes out of every record, each with the reason."""
@@ -210,6 +214,11 @@ class Bench:
         """Give what was stated of one resource, by `Type/id` or by its place."""
         known = self.facts.stated_resources
         return {**known.get(f"{view.type}/{view.id}", {}), **known.get(view.at, {})} if known else {}
+
+    def consents_in(self, subject: SubjectFacts, exchange: Exchange, target: Target) -> ConsentAnswer:
+        """Ask a subject's consents about a record in another exchange than this one."""
+        compiled = compile_consents(subject.consents, self.policy.zone)
+        return specialise(compiled, exchange, self.relations, self.policy.zone).decide(target)
 
     def program(self, subject: SubjectFacts) -> ConsentProgram:
         """Give a subject's consents, specialised to the exchange."""
@@ -274,6 +283,7 @@ class _Rulings:
             stated=stated,
             came_from=lambda: bench.sources.came_from(self.view),
             consents_as_part2=None if subject is None else lambda: self._as_part2(subject, target),
+            consents_in=None if subject is None else lambda other: bench.consents_in(subject, other, target),
         )
         if bench.heard is not None:
             bench.heard(self.view, case)
@@ -305,7 +315,9 @@ class _Rulings:
 
 
 def _signature(labels: Labels) -> tuple[object, ...]:
-    return labels.sensitivities, labels.policies, labels.confidentiality, labels.unknown
+    # Whether a Part 2 record may be passed on turns on whose it is.
+    programs = programs_of(labels) if labels.policies else frozenset()
+    return labels.sensitivities, labels.policies, labels.confidentiality, labels.unknown, programs
 
 
 def _owners_of_binaries(views: Iterable[ResourceView], resolver: Resolver) -> Mapping[int, tuple[ResourceView, ...]]:

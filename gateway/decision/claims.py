@@ -15,13 +15,13 @@ import msgspec
 from gateway.decision.model import Edit, Op
 
 # R4 Claim.item and ExplanationOfBenefit.item: which list each number of a line points into.
-_POINTERS: Final[Mapping[str, str]] = {
+POINTERS: Final[Mapping[str, str]] = {
     "careTeamSequence": "careTeam",
     "diagnosisSequence": "diagnosis",
     "procedureSequence": "procedure",
     "informationSequence": "supportingInfo",
 }
-_NUMBERED: Final = (*_POINTERS.values(), "item")
+_NUMBERED: Final = (*POINTERS.values(), "item")
 NUMBERED_TYPES: Final = frozenset({"Claim", "ExplanationOfBenefit"})
 
 
@@ -52,9 +52,9 @@ class _Claim:
             line = self.lists["item"][index]
             for key in ("careTeamSequence", "diagnosisSequence", "procedureSequence"):
                 numbers = self.numbers(line, key)
-                if numbers and all(n in self.gone_numbers(_POINTERS[key]) for n in numbers):
+                if numbers and all(n in self.gone_numbers(POINTERS[key]) for n in numbers):
                     self.gone["item"].add(index)
-        for key, name in _POINTERS.items():
+        for key, name in POINTERS.items():
             self.gone[name].update(i for i in self.remains(name) if self._only_gone_lines_use(key, name, i))
         for index in self.remains("addItem"):
             numbers = self.numbers(self.lists["addItem"][index], "itemSequence")
@@ -117,7 +117,7 @@ def _renumbering(claim: _Claim, because: int | None) -> Iterator[Edit]:
             if fresh[name][number] != number:
                 yield Edit(Op.REPLACE, f"/{name}/{index}/sequence", msgspec.json.encode(fresh[name][number]), because)
     for index in claim.remains("item"):
-        for key, name in _POINTERS.items():
+        for key, name in POINTERS.items():
             yield from _pointer_edit(
                 claim, f"/item/{index}/{key}", claim.lists["item"][index], key, fresh[name], because
             )

@@ -51,6 +51,7 @@ class Condition(StrEnum):
     CONSENT_NAMES_RECIPIENT = "consent_names_recipient"
     PART2_COMPLIANT_CONSENT = "part2_compliant_consent"
     PART2_EMERGENCY = "part2_emergency"
+    PART2_REDISCLOSURE = "part2_redisclosure"
     PART2_SAME_PROGRAM = "part2_same_program"
     PART2_QUALIFIED_SERVICE_ORGANISATION = "part2_qualified_service_organisation"
     RECIPIENT_IS_SUBJECT = "recipient_is_subject"
@@ -160,8 +161,9 @@ class Category(msgspec.Struct, frozen=True):
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """See the module. `no_patient` rules speak of records about no patient, all others of records about one.
-    `when_false`: a deny that applies only where one of these is known to be false. `switch`: in force only where it is
-    on. A deny's `obligations` are told when it held something back and the rest went."""
+    `when_false`: a deny that applies only where one of these is known to be false. `unless_false`: a permit that lapses
+    where one of these is known to be false. `switch`: in force only where it is on. A deny's `obligations` are told
+    when it held something back and the rest went."""
 
     id: str
     layer: Layer
@@ -178,6 +180,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[Condition, ...] = ()
     unless: tuple[Condition, ...] = ()
     when_false: tuple[Condition, ...] = ()
+    unless_false: tuple[Condition, ...] = ()
     switch: str = ""
     suspends: frozenset[DenyClass] = frozenset()
     obligations: tuple[str, ...] = ()
@@ -210,6 +213,15 @@ class Unlabelled(msgspec.Struct, frozen=True):
     types: Mapping[str, Confidentiality]
 
 
+class Labelling(msgspec.Struct, frozen=True):
+    """How sure a code list must be (docs/labels.md): `threshold` for every list, `lists` for one by name; and the level
+    of a record whose own codes are of systems nobody here knows."""
+
+    threshold: float = 0.5
+    lists: Mapping[str, float] = MappingProxyType({})
+    unclassified: Confidentiality = Confidentiality.R
+
+
 class DefaultDeny(msgspec.Struct, frozen=True):
     """What is told of a refusal that no rule names: nothing permits it."""
 
@@ -226,6 +238,18 @@ class Strip(msgspec.Struct, frozen=True):
     cite: str
     identifiers: IdentifierMatch
     obligations: tuple[str, ...]
+
+
+class MinimumNecessary(msgspec.Struct, frozen=True):
+    """Of the types it names, the elements that a class of recipients gets for these purposes (empty: any), where the
+    rule that permits carries the duty. A path may lead into a structure (`contact.name`) or name a choice (`value[x]`)."""
+
+    id: str
+    says: str
+    cite: str
+    recipient: PartyMatch
+    purposes: tuple[Coding, ...]
+    elements: Mapping[str, frozenset[str]]
 
 
 class Switch(msgspec.Struct, frozen=True):
@@ -252,7 +276,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...]
     parts: Parts
     strips: tuple[Strip, ...] = ()
+    minimum_necessary: tuple[MinimumNecessary, ...] = ()
     unlabelled: Unlabelled
+    labelling: Labelling = Labelling()
     switches: Mapping[str, Switch]
     default_deny: DefaultDeny
     digest: str
@@ -261,6 +287,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """Say whether a switch of that name exists and is on."""
         found = self.switches.get(switch)
         return found is not None and found.value
+
+    def switched(self, choices: Mapping[str, bool]) -> "Policy":
+        """Give the policy with other choices at some of its switches; names it does not have are passed over."""
+        told = {key: msgspec.structs.replace(s, value=choices.get(key, s.value)) for key, s in self.switches.items()}
+        return msgspec.structs.replace(self, switches=told) if choices else self
 
     def kinds_of(self, participant_type: str) -> frozenset[str]:
         """Give a participant type with every kind it belongs to."""

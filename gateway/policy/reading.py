@@ -26,6 +26,7 @@ from gateway.policy.model import (
     DenyClass,
     IdentifierMatch,
     Layer,
+    MinimumNecessary,
     PartRule,
     Parts,
     PartyMatch,
@@ -62,7 +63,9 @@ class _Draft(msgspec.Struct):
     zone: str | None = None
     parts: Parts | None = None
     strips: dict[str, Strip] = {}
+    necessary: dict[str, MinimumNecessary] = {}
     unlabelled: Unlabelled | None = None
+    labelling: Labelling = Labelling()
     default_deny: DefaultDeny | None = None
 
 
@@ -101,7 +104,9 @@ def read_policy(
         rules=tuple(draft.rules.values()),
         parts=draft.parts,
         strips=tuple(draft.strips.values()),
+        minimum_necessary=tuple(draft.necessary.values()),
         unlabelled=draft.unlabelled,
+        labelling=draft.labelling,
         switches={key: msgspec.structs.replace(s, value=chosen.get(key, s.value)) for key, s in draft.switches.items()},
         default_deny=draft.default_deny,
         digest="sha256:" + hashlib.sha256(text.encode()).hexdigest(),
@@ -157,6 +162,8 @@ def _read_profile(node: Node, draft: _Draft) -> None:
         says, cite = strip.at("says").text(), strip.at("cite").text()
         words = strip.at("obligations").texts()
         draft.strips[key] = Strip(key, says, cite, _identifiers(strip.at("identifiers")), words)
+    for key, needed in node.at("minimum_necessary").entries():
+        draft.necessary[key] = _necessary(key, needed, draft)
     for dropped in node.at("drops").items():
         if draft.rules.pop(dropped.text(), None) is None:
             raise dropped.wrong(f"no rule `{dropped.text()}` to drop")
@@ -170,9 +177,25 @@ def _read_defaults(node: Node, draft: _Draft) -> None:
         draft.parts = _parts(node.at("parts"), draft)
     if node.at("unlabelled").present:
         draft.unlabelled = _unlabelled(node.at("unlabelled"))
+    if node.at("labelling").present:
+        draft.labelling = _labelling(node.at("labelling"))
     if node.at("default_deny").present:
         deny = node.at("default_deny")
         draft.default_deny = DefaultDeny(deny.at("reason").text(), deny.at("says").text(), deny.at("cite").text())
+
+
+def _necessary(key: str, node: Node, draft: _Draft) -> MinimumNecessary:
+    elements = {kind: frozenset(paths.texts()) for kind, paths in node.at("elements").entries()}
+    if not elements or not all(elements.values()):
+        raise node.wrong("names no elements")
+    return MinimumNecessary(
+        key,
+        node.at("says").text(),
+        node.at("cite").text(),
+        _party(node.at("to"), draft),
+        tuple(_purpose(item) for item in node.at("purposes").items()),
+        elements,
+    )
 
 
 def _category(key: str, node: Node, draft: _Draft) -> Category:
@@ -241,6 +264,24 @@ def _unlabelled(node: Node) -> Unlabelled:
     )
 
 
+def _labelling(node: Node) -> Labelling:
+    return Labelling(
+        threshold=_share(node.at("threshold")),
+        lists={key: _share(value) for key, value in node.at("lists").entries()},
+        unclassified=Confidentiality[node.at("unclassified").one_of(Confidentiality.__members__)],
+    )
+
+
+def _share(node: Node) -> float:
+    try:
+        share = float(node.text())
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise node.wrong("a number from 0 to 1 is meant")
+    return share
+
+
 def _rule(node: Node, draft: _Draft) -> Rule:
     effect = RuleEffect(node.at("effect").one_of([e.value for e in RuleEffect]))
     rule = Rule(
@@ -259,6 +300,7 @@ def _rule(node: Node, draft: _Draft) -> Rule:
         needs=_conditions(node.at("needs")),
         unless=_conditions(node.at("unless")) if effect is RuleEffect.DENY else (),
         when_false=_conditions(node.at("when_false")) if effect is RuleEffect.DENY else (),
+        unless_false=_conditions(node.at("unless_false")) if effect is RuleEffect.PERMIT else (),
         switch=node.at("switch").one_of(draft.switches) if node.at("switch").present else "",
         suspends=frozenset(_deny_class(item) for item in node.at("suspends").items()),
         obligations=node.at("obligations").texts(),
