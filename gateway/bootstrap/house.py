@@ -74,24 +74,23 @@ class House:
         types = frozenset().union(*(policy.types for policy in policies.values()))
         directory = parse_directory(text_of(self.folder / settings.directory), settings.directory, types)
         check_clients(directory, settings.issuers)
-        tools = {policy.digest: make(policy) for policy in policies.values()}
+        different = {policy.digest: policy for policy in policies.values()}
+        tools = {digest: make(policy) for digest, policy in different.items()}
+        offers = {digest: _offers(policy, tools[digest]) for digest, policy in different.items()}
         doors = {}
         for route in settings.routes:
             name, policy = (route.tenant, route.name), policies[route.tenant, route.name]
-            doors[name] = self._door(route, directory, policy, tools[policy.digest])
+            doors[name] = self._door(route, directory, policy, tools[policy.digest], offers[policy.digest])
         return Live(directory, doors), _as_served(read_shelf(folders), policies.values(), settings.zone, make)
 
-    def _door(self, route: Route, directory: Directory, policy: Policy, tools: Tools) -> Door:
+    def _door(
+        self, route: Route, directory: Directory, policy: Policy, tools: Tools, offers: tuple[Offers, Offers]
+    ) -> Door:
         directory = as_program(directory, policy.kinds_of)
         owner = directory.participants.get(route.owner)
         if owner is None:
             raise ProfileError(f"route `{route.tenant}/{route.name}`: no participant `{route.owner}` in the directory")
-        removable = {name: {*rule.remove, *rule.always} for name, rule in policy.parts.types.items()}
-        part_offers = Offers(
-            tools.elements,
-            no_patient_types=policy.no_patient_types,
-            refused=resting_on(removable, tools.elements),
-        )
+        whole_offers, part_offers = offers
         return Door(
             route=route,
             owner=owner,
@@ -101,7 +100,7 @@ class House:
             upstream=self.upstreams[route.tenant, route.name],
             proof=self.proofs[route.tenant, route.name],
             own=frozenset({parse_base(route.upstream), parse_base(route.public_url)}),
-            whole_offers=Offers(tools.elements, no_patient_types=policy.no_patient_types),
+            whole_offers=whole_offers,
             part_offers=part_offers,
             capability=capability_statement(route.public_url, part_offers, version("consent-gateway")),
         )
@@ -118,6 +117,14 @@ def _policies(settings: Settings, texts: Mapping[str, ProfileText]) -> dict[tupl
         (route.tenant, route.name): compiled[route.profile, frozenset(route.switches.items())]
         for route in settings.routes
     }
+
+
+def _offers(policy: Policy, tools: Tools) -> tuple[Offers, Offers]:
+    """Give the searches offered to who gets a record whole or not at all, and to all others (L016)."""
+    removable = {name: {*rule.remove, *rule.always} for name, rule in policy.parts.types.items()}
+    refused = resting_on(removable, tools.elements)
+    none = policy.no_patient_types
+    return Offers(tools.elements, no_patient_types=none), Offers(tools.elements, no_patient_types=none, refused=refused)
 
 
 def _zoned(policy: Policy, zone: str) -> Policy:
