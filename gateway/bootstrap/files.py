@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from consent_store.model import ACT_CODE, ACT_REASON
@@ -22,6 +23,8 @@ from gateway.errors import ProfileError
 from gateway.facts.answer import Shelf
 from gateway.fhir import v3_tables as v3
 from gateway.fhir.elements import Elements
+from gateway.fhir.search_offers import Offers, resting_on
+from gateway.fhir.search_parameters import SearchParameters
 from gateway.labels.lists import CodeIndex, CodeList, parse_code_list
 from gateway.labels.rules import label_rules
 from gateway.labels.terms import TermIndex, parse_term_list
@@ -85,6 +88,10 @@ def known_codes() -> KnownCodes:
     return KnownCodes({ACT_REASON: frozenset(v3.PURPOSES), ACT_CODE: frozenset().union(*tables)})
 
 
+CUT_META: Final = ("source", "tag")
+"""Members of `meta` that nobody gets but who gets records whole (`gateway.decision.outbound`, L038)."""
+
+
 class Toolmaker:
     """Makes the tools of a policy from tables that are the same for all of them."""
 
@@ -97,8 +104,19 @@ class Toolmaker:
     def __call__(self, policy: Policy) -> Tools:
         """Give the tools of a policy. Raises ProfileError for a minimum of elements that R4 does not have."""
         if wrong := misnamed(policy, self.elements):
-            raise ProfileError(f"profile `{policy.name}`: minimum_necessary names no elements of R4: {', '.join(wrong)}")
+            raise ProfileError(
+                f"profile `{policy.name}`: minimum_necessary names no elements of R4: {', '.join(wrong)}"
+            )
         return Tools(self.elements, label_rules(policy, self.codes, self.terms))
+
+
+def offers_of(policy: Policy, elements: Elements) -> tuple[Offers, Offers]:
+    """Give the searches offered to who gets a record whole or not at all, and to all others (L016, L017)."""
+    table = SearchParameters.from_json((files("profiles") / "fhir" / "search.json").read_bytes(), elements)
+    removable = {name: {*rule.remove, *rule.always} for name, rule in policy.parts.types.items()}
+    refused = resting_on(removable, table, CUT_META)
+    none = policy.no_patient_types
+    return Offers(table, no_patient_types=none), Offers(table, no_patient_types=none, refused=refused)
 
 
 def _code_lists(folder: Traversable) -> list[CodeList]:

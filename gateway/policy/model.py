@@ -10,6 +10,7 @@ Rules of this file
 from collections.abc import Mapping
 from datetime import tzinfo
 from enum import StrEnum
+from types import MappingProxyType
 
 import msgspec
 
@@ -242,7 +243,7 @@ class Strip(msgspec.Struct, frozen=True):
 
 class MinimumNecessary(msgspec.Struct, frozen=True):
     """Of the types it names, the elements that a class of recipients gets for these purposes (empty: any), where the
-    rule that permits carries the duty. A path may lead into a structure (`contact.name`) or name a choice (`value[x]`)."""
+    rule that permits carries the duty. A path may lead into a structure (`contact.name`) or name a choice (`x[x]`)."""
 
     id: str
     says: str

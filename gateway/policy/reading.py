@@ -25,6 +25,7 @@ from gateway.policy.model import (
     DefaultDeny,
     DenyClass,
     IdentifierMatch,
+    Labelling,
     Layer,
     MinimumNecessary,
     PartRule,
