@@ -27,7 +27,7 @@ from consent_store.model import (
     Unreadable,
 )
 from tests.consent_questions import NPI, labels, observation
-from tests.laws.cases import ACTING, OURS, REGISTRY, Case
+from tests.laws.cases import ACTING, ELSEWHERE, OURS, REGISTRY, Case
 from tests.laws.made_consents import (
     ACTIONS,
     AT,
@@ -106,8 +106,10 @@ RESPELLED = [Coding(OLD, "42CFRPart2"), Coding("urn:oid:2.16.840.1.113883.5.4", 
 LINKED = [*to("Encounter/e1", "Encounter/e2", "Encounter/e3", "List/l1"), by(REGISTRY, "e3")]
 ITSELF = [one for one in PLACES if one not in LINKED]
 Drawn = dict[str, st.SearchStrategy]
-HOW = {"pcf", "deep"}
-"""What is no element: the Consent may declare IHE PCF; exceptions stand inside exceptions."""
+COPIES = [one for one in PLACES if one.reference == f"{ELSEWHERE}/Observation/obs1"]
+HOW = {"pcf", "deep", "grantees"}
+"""What is no element of a provision: the Consent may declare IHE PCF; exceptions stand inside exceptions; an R5 Consent
+of these grantees."""
 
 
 def some(values: list, most: int = 2) -> st.SearchStrategy[tuple]:
@@ -137,6 +139,7 @@ linked = st.sampled_from(SHAPES[:3] * 2 + SHAPES[3:6])
 near = st.builds(Period, st.none() | st.sampled_from(DATES[5:9]), st.none() | st.sampled_from(DATES[5:9]))
 close_zones = st.sampled_from(["UTC", "America/Los_Angeles", "Pacific/Kiritimati", None])
 acting = st.sampled_from([None, *ACTING])
+grantees = st.just(()) | parties.map(lambda one: (one,))
 written = {"authors": writers.map(lambda one: (one,))}
 SUD, PART2, ETHUD = SUBSTANCE[0], SUBSTANCE[5], SUBSTANCE[1]
 FACETS: list[tuple[Drawn, Drawn]] = [
@@ -161,6 +164,7 @@ FACETS: list[tuple[Drawn, Drawn]] = [
         {"data": about(*Meaning, places=ITSELF)},
         {"resource": linked, "own": st.booleans(), "elsewhere": st.booleans(), "container": st.just(None)},
     ),
+    ({"data": about(Meaning.INSTANCE, Meaning.DEPENDENTS, places=COPIES)}, {"elsewhere": st.booleans()}),
     ({"data": about(Meaning.AUTHORED_BY, places=WRITERS)}, written),
     (acted(st.just(role(PARTICIPATION, "AUT")), writers), written),
     ({"data_period": periods}, {"period": periods, "zone": zones}),
@@ -177,6 +181,8 @@ FACETS: list[tuple[Drawn, Drawn]] = [
     (acted(holder_roles, holders), {"acting": acting}),
     (acted(holder_roles, st.sampled_from(NOT_HOLDING)), {"acting": acting}),
     (acted(odd_roles | recipient_roles, parties), {}),
+    (acted(recipient_roles, st.sampled_from(to("Organization/double", "Group/circle", "Group/odd"))), {}),
+    *(2 * [({"grantees": grantees, **acted(st.just(()) | recipient_roles, parties)}, {})]),
     ({"actors": actors.map(lambda one: (one,)), "labels": some(SUBSTANCE)}, carrying(*SUBSTANCE)),
     ({}, {"zone": zones, "acting": acting}),
     ({}, {"zone": close_zones}),
@@ -223,7 +229,16 @@ def _about_one(draw, stated: Drawn) -> Consent:
         )
     if "pcf" in stated:
         shared["raw"] = PCF_TEXT if draw(stated["pcf"]) else b""
-    return _typed(msgspec.structs.replace(root, nested=tuple(inner)), **{"date": draw(dates), **shared})
+    more = {"date": draw(dates), **shared}
+    if "grantees" in stated:
+        return _alternating(root.type, (*inner, root), grantees=draw(stated["grantees"]), **more)
+    return _typed(msgspec.structs.replace(root, nested=tuple(inner)), **more)
+
+
+def _alternating(base: Effect, exceptions: tuple[Provision, ...], **more) -> Consent:
+    """An R5 Consent of this decision."""
+    consent = _typed(Provision(type=base), **more)
+    return msgspec.structs.replace(consent, fhir_version="5.0", dialect=Dialect.R5, provisions=exceptions)
 
 
 def _typed(root: Provision, **more) -> Consent:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from consent_store.dates import FhirDate
-from consent_store.model import Actor, Consent, Effect, Meaning, Provision, Status, Unreadable
+from consent_store.model import Actor, Consent, Dialect, Effect, Meaning, Provision, Status, Unreadable
 from gateway.decision.consents import compile as compiling
 from gateway.decision.consents import (
     doubts,
@@ -27,8 +27,10 @@ from gateway.decision.consents import (
     settling,
     spans,
 )
+from gateway.decision.consents.program import Group
 from gateway.decision.consents.roles import Kind
 from gateway.decision.consents.truth import Match
+from gateway.decision.model import Answer
 from gateway.fhir import terminology
 from tests.laws import cases
 
@@ -258,6 +260,106 @@ def _research(patch: Patch) -> None:
     patch.setattr(compiling, "_in_scope", lambda consent, research: real(consent, research=True))
 
 
+def _read_alone(patch: Patch) -> None:
+    """A Consent that cannot be read denies."""
+    seen = cases.compile_consents
+
+    def compiled(consents, zone):
+        return seen([one for one in consents if not isinstance(one, Unreadable)], zone)
+
+    patch.setattr(cases, "compile_consents", compiled)
+
+
+def _nothing_handed_down(patch: Patch) -> None:
+    real = rules._Builder.handed_down
+    patch.setattr(rules._Builder, "handed_down", lambda self, one, _, who: real(self, one, rules._Inherited(), who))
+
+
+def _not_doubtful(patch: Patch) -> None:
+    """What stands in a provision that cannot be read permits nothing."""
+    real = rules._Builder.handed_down
+    patch.setattr(rules._Builder, "handed_down", lambda *given: replace(real(*given), doubtful=False))
+
+
+def _one_text(patch: Patch) -> None:
+    """Two texts of one resource are no evidence."""
+    real = relations._by_key
+
+    def by_key(views):
+        return {f"{one.type}/{one.id}": one for one in views} | real(views)[0], frozenset()
+
+    patch.setattr(relations, "_by_key", by_key)
+
+
+def _first_of_siblings(patch: Patch) -> None:
+    """Among sibling branches a deny wins."""
+    real = program._outcome
+
+    def outcome(rule, told, erring):
+        children = tuple(one for one in rule.children if real(one, told, erring) is not None)[:1]
+        return real(replace(rule, children=children), told, erring)
+
+    patch.setattr(program, "_outcome", outcome)
+
+
+def _permits_first(patch: Patch) -> None:
+    """Across groups a deny wins."""
+    real = program.ConsentProgram._answer
+
+    def answer(self, told):
+        found = real(self, told)
+        spoken = [Group(lines, 0).says(told, range(10**6), []) for lines in self._lines]
+        return replace(found, answer=Answer.PERMIT) if any(one.permits for one in spoken) else found
+
+    patch.setattr(program.ConsentProgram, "_answer", answer)
+
+
+def _roles_needed(patch: Patch) -> None:
+    """An R5 actor may go without a role."""
+    real = rules.kind_of
+    patch.setattr(rules, "kind_of", lambda actor, _: real(actor, Dialect.TYPED))
+
+
+def _grantee_or_recipient(patch: Patch) -> None:
+    """A permit needs the grantee beside its own recipient."""
+    real = rules._Builder.terms
+    patch.setattr(
+        rules._Builder,
+        "terms",
+        lambda self, one, effect, stated, *, whose, doubtful: real(
+            self, one, effect, stated, whose=(), doubtful=doubtful
+        ),
+    )
+
+
+def _no_copies(patch: Patch) -> None:
+    """A resource of the same type and id elsewhere may be the original."""
+    real = matching._instance
+
+    def instance(reference, seen):
+        key = seen.relations.key(reference.reference)
+        elsewhere = key is not None and key != seen.key and reference.identifier is None
+        return Match.NO if elsewhere else real(reference, seen)
+
+    patch.setattr(matching, "_instance", instance)
+
+
+def _all_members(patch: Patch) -> None:
+    """Inactive members are none."""
+    real = membership._MEMBERS["Group"]
+
+    def member(view, search):
+        tree = {**view.tree, "member": [{**one, "inactive": False} for one in view.tree.get("member", [])]}
+        return real(replace(view, tree=tree), search)
+
+    patch.setattr(membership, "_MEMBERS", {**membership._MEMBERS, "Group": member})
+
+
+def _with_system(real: Callable[..., Match]) -> Callable[..., Match]:
+    """Codes without a system cannot be told."""
+    return lambda *given: Match.NO if any(getattr(one, "system", "") is None for one in given) else real(*given)
+
+
 SWITCHES: dict[str, Callable[[Patch], None]] = {
     "type": _element(type=None),
     "period of a provision": _element(period=None),
@@ -338,6 +440,21 @@ SWITCHES: dict[str, Callable[[Patch], None]] = {
     "exceptions to exceptions": _no_exceptions,
     "deepest match": _first_matching,
     "research": _research,
+    "consents that cannot be read": _read_alone,
+    "what a provision inherits": _nothing_handed_down,
+    "inside what cannot be read": _not_doubtful,
+    "two texts of one resource": _one_text,
+    "surely somebody else": _stands_in(membership._Search, "somebody_else", lambda *_: False),
+    "untyped roots with conditions": _stands_in(compiling, "_limit_of_untyped", lambda _: ""),
+    "an authorisation that says nothing": _stands_in(compiling, "_AUTHORISATION", None),
+    "a deny among siblings": _first_of_siblings,
+    "a deny across groups": _permits_first,
+    "R5 actors without a role": _roles_needed,
+    "grantee beside a recipient": _grantee_or_recipient,
+    "copies of another server": _no_copies,
+    "members that are inactive": _all_members,
+    "purposes without system": _stands_in(settling._Settling, "purposed", _with_system(settling._Settling.purposed)),
+    "classes without system": _stands_in(matching, "_class", _with_system(matching._class)),
     "partial dates": _stands_in(FhirDate, "after", FhirDate.first),
     "periods that end before they start": _stands_in(spans, "_backwards", lambda *_: False),
 }
