@@ -14,6 +14,7 @@ from typing import Any, Final
 from gateway.decision.model import Exchange
 from gateway.directory.lookups import agreements_between
 from gateway.directory.model import Directory, Participant
+from gateway.fhir.identifiers import identifiers_in
 from gateway.fhir.terminology import purpose_is_a, sensitivity_is_a
 from gateway.fhir.view import ResourceView
 from gateway.labels.model import Labels
@@ -152,37 +153,12 @@ def _has_code(found: _Codes, codes: Codes) -> bool:
 
 
 _WORDS: Final = re.compile(r"[a-z0-9]+")
-_HOLDS_IDENTIFIERS: Final = re.compile(rb'"(?:identifier|valueIdentifier)"')
 
 
 def identifiers_at(view: ResourceView, wanted: IdentifierMatch) -> Iterator[str]:
     """Give the pointers of the identifiers of a kind, wherever they stand in a record: its own, those in references,
     in extensions and values. What stands in an inner resource is that one's."""
-    if _HOLDS_IDENTIFIERS.search(view.raw) is not None:
-        inside = {one.at.removeprefix(view.at) for one in view.inner}
-        yield from _found(view.tree, "", wanted, inside)
-
-
-def _found(node: object, at: str, wanted: IdentifierMatch, inside: set[str]) -> Iterator[str]:
-    if at in inside:
-        return
-    if isinstance(node, list):
-        for number, member in enumerate(node):
-            yield from _found(member, f"{at}/{number}", wanted, inside)
-    elif isinstance(node, dict):
-        for name, member in node.items():
-            here = f"{at}/{name}"
-            if name in {"identifier", "valueIdentifier"} and not isinstance(member, str):
-                yield from _of_kind(member, here, wanted)
-            else:
-                yield from _found(member, here, wanted, inside)
-
-
-def _of_kind(value: object, at: str, wanted: IdentifierMatch) -> Iterator[str]:
-    listed = enumerate(value) if isinstance(value, list) else ((None, value),)
-    for number, item in listed:
-        if isinstance(item, dict) and _is_of_kind(item, wanted):
-            yield at if number is None else f"{at}/{number}"
+    return (one.own for one in identifiers_in(view) if _is_of_kind(one.node, wanted))
 
 
 def _is_of_kind(item: Mapping[str, Any], wanted: IdentifierMatch) -> bool:

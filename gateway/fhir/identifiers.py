@@ -1,8 +1,8 @@
 """The business identifiers of a resource and of its references, wherever they stand. Pure.
 
 Rules of this file
-1. What stands under `identifier`, or a `value` of type Identifier in an extension, is one; nested resources have their
-   own.
+1. What stands under the name of an element of type Identifier is one, and so is what is in it (its assigner's own);
+   nested resources have their own.
 2. Where a Reference is nothing but an identifier, taking the identifier is taking the Reference.
 """
 
@@ -14,16 +14,24 @@ import msgspec
 from gateway.fhir.pointer import escape
 from gateway.fhir.view import ResourceView
 
-_NAMES: Final = frozenset({"identifier", "valueIdentifier"})
+# Names of elements of type Identifier in R4 (the test holds them against the element table); `reference` is one in
+# Claim.related, and a text elsewhere.
+NAMES: Final = frozenset(
+    {"accessionIdentifier", "groupIdentifier", "identifier", "masterIdentifier", "paymentIdentifier"}
+    | {"preAdmissionIdentifier", "reference", "requestIdentifier", "requisition", "targetIdentifier", "valueIdentifier"}
+)
 _POINTING: Final = frozenset({"identifier", "type", "display", "id", "extension"})
 _IDENTIFYING: Final = frozenset({"system", "value", "assigner", "type"})
-_NESTED: Final = frozenset({"contained", "resource", "outcome"})
+# None of the names can be in a text that has none of these; an escape may spell any.
+_TRACES: Final = (b"dentifier", b"requisition", b"related", b"\\u")
 
 
 class IdentifierAt(msgspec.Struct, frozen=True):
-    """An Identifier: the pointer of what goes with it, its system, and the codes of its type."""
+    """An Identifier: the pointer of what goes with it, its own, itself, its system, and the codes of its type."""
 
     at: str
+    own: str
+    node: Mapping[str, Any]
     system: str | None
     types: frozenset[str]
     assigner: str  # the pointer of its assigner, whether or not there is one
@@ -31,25 +39,27 @@ class IdentifierAt(msgspec.Struct, frozen=True):
 
 def identifiers_in(view: ResourceView) -> Iterator[IdentifierAt]:
     """Give every Identifier of a resource, without those of the resources inside it."""
-    if b"dentifier" in view.raw:
-        yield from _in(view.tree, "")
+    if any(trace in view.raw for trace in _TRACES):
+        yield from _in(view.tree, "", {one.at.removeprefix(view.at) for one in view.inner})
 
 
-def _in(node: Mapping[str, Any], at: str) -> Iterator[IdentifierAt]:
+def _in(node: Mapping[str, Any], at: str, inside: set[str]) -> Iterator[IdentifierAt]:
     for name, value in node.items():
         here = f"{at}/{escape(name)}"
         if isinstance(value, dict):
-            yield from _one(node, at, name, value, here)
+            yield from _one(node, at, name, value, here, inside)
         elif isinstance(value, list):
             for number, item in enumerate(value):
                 if isinstance(item, dict):
-                    yield from _one(node, at, name, item, f"{here}/{number}")
+                    yield from _one(node, at, name, item, f"{here}/{number}", inside)
 
 
-def _one(holder: Mapping[str, Any], at: str, name: str, value: Mapping[str, Any], here: str) -> Iterator[IdentifierAt]:
-    if name in _NESTED and "resourceType" in value:
+def _one(
+    holder: Mapping[str, Any], at: str, name: str, value: Mapping[str, Any], here: str, inside: set[str]
+) -> Iterator[IdentifierAt]:
+    if here in inside:
         return
-    if name in _NAMES and not value.keys().isdisjoint(_IDENTIFYING):
+    if name in NAMES and not value.keys().isdisjoint(_IDENTIFYING):
         alone = (
             name == "identifier"
             and bool(at)
@@ -59,12 +69,13 @@ def _one(holder: Mapping[str, Any], at: str, name: str, value: Mapping[str, Any]
         system = value.get("system")
         yield IdentifierAt(
             at if alone else here,
+            here,
+            value,
             system if isinstance(system, str) else None,
             _types(value.get("type")),
             f"{here}/assigner",
         )
-        return
-    yield from _in(value, here)
+    yield from _in(value, here, inside)
 
 
 def _types(concept: object) -> frozenset[str]:
