@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from gateway import clock
-from gateway.bootstrap.files import Toolmaker, read_profiles, read_shelf, text_of
+from gateway.bootstrap.files import Toolmaker, offers_of, read_profiles, read_shelf, text_of
 from gateway.decision.bench import Tools
 from gateway.directory.lookups import as_program
 from gateway.directory.model import Directory
@@ -22,7 +22,7 @@ from gateway.directory.reading import parse_directory
 from gateway.errors import ProfileError
 from gateway.facts.answer import Shelf
 from gateway.fhir.references import parse_base
-from gateway.fhir.search_offers import Offers, resting_on
+from gateway.fhir.search_offers import Offers
 from gateway.identity.caller import check_clients
 from gateway.policy.model import Policy
 from gateway.policy.reading import ProfileText, read_policy
@@ -76,7 +76,7 @@ class House:
         check_clients(directory, settings.issuers)
         different = {policy.digest: policy for policy in policies.values()}
         tools = {digest: make(policy) for digest, policy in different.items()}
-        offers = {digest: _offers(policy, tools[digest]) for digest, policy in different.items()}
+        offers = {digest: offers_of(policy, tools[digest].elements) for digest, policy in different.items()}
         doors = {}
         for route in settings.routes:
             name, policy = (route.tenant, route.name), policies[route.tenant, route.name]
@@ -117,14 +117,6 @@ def _policies(settings: Settings, texts: Mapping[str, ProfileText]) -> dict[tupl
         (route.tenant, route.name): compiled[route.profile, frozenset(route.switches.items())]
         for route in settings.routes
     }
-
-
-def _offers(policy: Policy, tools: Tools) -> tuple[Offers, Offers]:
-    """Give the searches offered to who gets a record whole or not at all, and to all others (L016)."""
-    removable = {name: {*rule.remove, *rule.always} for name, rule in policy.parts.types.items()}
-    refused = resting_on(removable, tools.elements)
-    none = policy.no_patient_types
-    return Offers(tools.elements, no_patient_types=none), Offers(tools.elements, no_patient_types=none, refused=refused)
 
 
 def _zoned(policy: Policy, zone: str) -> Policy:

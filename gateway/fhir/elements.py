@@ -5,7 +5,6 @@ Rules of this file
 2. What the table does not know is answered with None, never with a guess: unknown means any type, any target.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -39,14 +38,6 @@ class Element(msgspec.Struct, frozen=True, array_like=True):
         return any("." in name for name in self.types)
 
 
-class Parameter(msgspec.Struct, frozen=True, array_like=True):
-    """One search parameter: its kind (token, reference, date …), the elements it reads, its targets (empty: any)."""
-
-    kind: str
-    elements: tuple[str, ...]
-    targets: tuple[str, ...]
-
-
 class _Type(msgspec.Struct, frozen=True, array_like=True):
     base: str
     elements: dict[str, Element]
@@ -56,7 +47,6 @@ class _File(msgspec.Struct, frozen=True):
     source: dict[str, str]
     resources: frozenset[str]
     types: dict[str, _Type]
-    parameters: dict[str, dict[str, Parameter]]
 
 
 _SHORT: Final = 128
@@ -69,7 +59,6 @@ class Elements:
     def __init__(self, facts: _File) -> None:
         """Take the decoded table; see `from_json`."""
         self._types = facts.types
-        self._parameters = facts.parameters
         self.resources = facts.resources
         self._named = {name: _by_json_name(kind.elements) for name, kind in facts.types.items()}
         # Where references stand, never what they say: the same few hundred places again and again.
@@ -119,17 +108,6 @@ class Elements:
     def required_children(self, kind: str) -> frozenset[str]:
         """Give the names of the elements that a type or backbone is not valid without (choices as `value[x]`)."""
         return frozenset(name for name, element in self.children(kind).items() if element.required)
-
-    def parameter(self, kind: str, name: str) -> Parameter | None:
-        """Give the search parameter `name` of resource type `kind`, None where R4 has none."""
-        for base in (kind, "DomainResource", "Resource"):
-            if (found := self._parameters.get(base, {}).get(name)) is not None:
-                return found
-        return None
-
-    def parameters(self, kind: str) -> Mapping[str, Parameter]:
-        """Give the search parameters that R4 defines for resource type `kind` itself, by name."""
-        return self._parameters.get(kind, {})
 
     def types_named(self, name: str) -> frozenset[str]:
         """Give every type that an element of this JSON name has anywhere in R4 (used to hold other tables to this)."""

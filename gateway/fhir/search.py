@@ -1,73 +1,126 @@
 """Search admission: which searches are carried out at all. By form alone, never by data (leaks.md L012 to L020).
 
 Rules of this file
-1. A closed list of (type, parameter, modifier): what `search_offers` offers, and no modifier but `subject:Patient`.
-   Every other parameter gets one refusal, the same for all, that names nothing but the client's own word.
+1. A closed list of (type, parameter, modifier): what `search_offers` offers, and the modifiers below. Every other
+   parameter gets one refusal, the same for all, that names nothing but the client's own word.
 2. A search for records of patients is anchored: it names a patient, an encounter or ids. Patient itself is found by
    ids, identifier or demographics.
-3. Includes are offered one by one; no wildcard, no `:iterate` (L015).
-4. What upstream matched on is held against the released form too (`meets`).
+3. Includes are offered one by one; no wildcard (L015). Chains and `_has` are searches of their own, with an anchor of
+   their own (L012 to L014).
+4. What upstream matched on is held against the released form too; what upstream could answer from more than may be
+   seen (`:not`, `:missing`, labels, order) is not asked of it at all (`search_predicates`).
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
 from gateway.errors import BadRequest, NotSupported
-from gateway.fhir.elements import Parameter as Definition
 from gateway.fhir.query import Parameter, unsupported
-from gateway.fhir.references import Base, Local, parse, parse_value
-from gateway.fhir.search_offers import NAMED, Offer, Offers
-from gateway.fhir.search_values import is_date, is_ids, is_texts, is_tokens
+from gateway.fhir.references import Base, Local
+from gateway.fhir.search_offers import Offer, Offers
+from gateway.fhir.search_parameters import SearchParameter
+from gateway.fhir.search_predicates import Condition
+from gateway.fhir.search_values import (
+    Token,
+    Value,
+    alternatives,
+    is_ids,
+    read_canonical,
+    read_identifier,
+    read_reference,
+    read_value,
+)
 
 
 class SearchLimits(msgspec.Struct, frozen=True):
-    """Page size where none is asked for, the largest page, alternatives joined by `,`, includes, letters of a value."""
+    """Page size where none is asked for, the largest page, alternatives joined by `,`, includes, letters of a value,
+    keys of `_sort`, chains and `_has` of one search."""
 
     count: int = 50
     most: int = 200
     alternatives: int = 50
     includes: int = 10
     value: int = 4000
+    keys: int = 4
+    beyond: int = 4
 
 
 class Include(msgspec.Struct, frozen=True):
-    """One `_include` (`reverse` False) or `_revinclude`: records that `source` names at `paths`, or that name them."""
+    """One `_include` (`reverse` False) or `_revinclude`: records that `source` names at `paths`, or that name them.
+    `again`: with `:iterate`, also of what was included."""
 
     source: str
     parameter: str
     paths: tuple[str, ...]
     target: str | None
     reverse: bool
+    again: bool = False
 
 
-class NamedBy(msgspec.Struct, frozen=True):
-    """A condition that a match has to meet in its released form too: one of `paths` names `target`."""
+class Key(msgspec.Struct, frozen=True):
+    """One key of `_sort`."""
 
+    kind: str
     paths: tuple[str, ...]
-    target: Local
+    descending: bool
+
+
+class Chain(msgspec.Struct, frozen=True):
+    """`name:Type.parameter=value`: the reference `name` points at a match of the search `inner` (L014)."""
+
+    name: str
+    paths: tuple[str, ...]
+    inner: "SearchPlan"
+
+
+class Reverse(msgspec.Struct, frozen=True):
+    """`_has:Type:name:parameter=value`: a match of a search of `type` points by `name` at the record (L012)."""
+
+    type: str
+    name: str
+    paths: tuple[str, ...]
+    rest: tuple[tuple[str, str], ...]
 
 
 class SearchPlan(msgspec.Struct, frozen=True, kw_only=True):
     """An admitted search.
 
-    `upstream`: what is sent on, without `_count`, which is the proxy's own. `honoured`: what the `self` link says, in
-    the client's words and order (L028). `count`: entries a page. `conditions`: see `meets`.
+    `upstream`: what is sent on, without `_count`, which is the proxy's own; `anchors`: the part of it that a server
+    which knows nothing else would do with. `honoured`: what the `self` link says, in the client's words and order
+    (L028). `count`: entries a page. A match has to meet all of `conditions`, `chains` and `reverses` in its released
+    form. `candidates`: what is found are persons who may be the one meant, and they are few or none.
     """
 
     type: str
     upstream: tuple[tuple[str, str], ...]
+    anchors: tuple[tuple[str, str], ...]
     honoured: tuple[tuple[str, str], ...]
     count: int
     includes: tuple[Include, ...] = ()
-    conditions: tuple[NamedBy, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    chains: tuple[Chain, ...] = ()
+    reverses: tuple[Reverse, ...] = ()
+    sort: tuple[Key, ...] = ()
+    candidates: bool = False
 
 
 LIMITS: Final = SearchLimits()
+MODIFIERS: Final[Mapping[str, frozenset[str]]] = {
+    "token": frozenset({"missing", "not", "of-type", "text"}),
+    "string": frozenset({"contains", "exact", "missing"}),
+    "reference": frozenset({"identifier", "missing"}),
+    "uri": frozenset({"above", "below", "missing"}),
+    "date": frozenset({"missing"}),
+    "number": frozenset({"missing"}),
+    "quantity": frozenset({"missing"}),
+}
+"""The modifiers of each kind of parameter; a reference also takes the name of a type."""
 
 _ANCHORS: Final = ("_id", "encounter", "patient", "subject")
+_ANCHORING: Final = frozenset({"Patient", "Encounter"})
 _PATIENT_ANCHORS: Final = (
     frozenset({"_id"}),
     frozenset({"identifier"}),
@@ -75,9 +128,17 @@ _PATIENT_ANCHORS: Final = (
     frozenset({"family"}),
     frozenset({"given", "birthdate"}),
 )
-_BOUNDS: Final = 2  # a date may be given twice: from and to
+_CERTAIN: Final = frozenset({"_id", "identifier"})  # by these a person is meant, not sought
+_BOUNDED: Final = frozenset({"date", "number", "quantity"})
+_BOUNDS: Final = 2  # these may be given twice: from and to
+# Never asked of the upstream: it answers from its own labels and marks, not from those that would be sent.
+_OURS: Final = frozenset({"_profile", "_security", "_source", "_tag"})
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
 _INCLUDE: Final = re.compile(r"([A-Za-z]+:[a-z][a-z-]*)(?::([A-Za-z]+))?")
+_KEY: Final = re.compile(r"(-?)([_a-z][A-Za-z_-]*)")
+_CHAIN: Final = re.compile(r"([a-z][a-z-]*)(?::([A-Z][A-Za-z]+))?\.([_a-z][A-Za-z_-]*(?::[A-Za-z-]+)?)")
+_HAS: Final = re.compile(r"_has:([A-Z][A-Za-z]+):([a-z][a-z-]*):([_a-z][A-Za-z_-]*(?::[A-Za-z-]+)?)")
+_TOTALS: Final = frozenset({"none", "estimate", "accurate"})
 
 
 def admit(
@@ -97,49 +158,50 @@ def admit(
     offer = offers.of(resource_type)
     if offer is None:
         raise NotSupported("searching this type is not supported", status=400)
-    admission = _Admission(offer, own, limits)
+    admission = _Admission(offer, offers, own, limits)
     for parameter in parameters:
         admission.take(Parameter(*parameter))
     return admission.plan()
 
 
-def meets(plan: SearchPlan, released: Mapping[str, Any], own: frozenset[Base]) -> bool:
-    """Say whether a match is one still in its released form: it names what the search named.
-
-    The upstream matched on the whole record. Where the reference that matched is withheld, because what it points at
-    is, the twin would not have matched (L012, L014): such a match has to go. `released` is the decoded resource as it
-    would be sent, `own` are all bases of this server, the gateway's and the upstream's.
-    """
-    return all(
-        any(_local(value, own) == condition.target for path in condition.paths for value in _at(released, path))
-        for condition in plan.conditions
-    )
-
-
 class _Admission:
     """One search being read: what is sent on, honoured and seen so far."""
 
-    def __init__(self, offer: Offer, own: frozenset[Base], limits: SearchLimits) -> None:
-        self.offer, self.own, self.limits = offer, own, limits
+    def __init__(self, offer: Offer, offers: Offers, own: frozenset[Base], limits: SearchLimits) -> None:
+        self.offer, self.offers, self.own, self.limits = offer, offers, own, limits
         self.upstream: list[tuple[str, str]] = []
+        self.anchors: list[tuple[str, str]] = []
         self.honoured: list[tuple[str, str]] = []
         self.includes: list[Include] = []
-        self.conditions: list[NamedBy] = []
+        self.conditions: list[Condition] = []
+        self.chains: list[Chain] = []
+        self.reverses: list[Reverse] = []
+        self.sort: tuple[Key, ...] = ()
         self.seen: list[str] = []
+        self.anchoring: set[str] = set()
         self.count: int | None = None
 
     def take(self, given: Parameter) -> None:
         """Read one parameter. Raises NotSupported and BadRequest."""
         if len(given.value) > self.limits.value:
             raise _malformed(given)
-        if given.name == "_count":
-            self._count(given)
-        elif given.name == "_include":
-            self._include(given)
-        elif given.name == "_revinclude":
-            self._revinclude(given)
-        else:
-            self._condition(given)
+        match given.name:
+            case "_count":
+                self._count(given)
+            case "_sort":
+                self._sort(given)
+            case "_total":
+                self._total(given)
+            case "_include" | "_include:iterate":
+                self._include(given)
+            case "_revinclude" | "_revinclude:iterate":
+                self._revinclude(given)
+            case _ if given.base == "_has":
+                self._has(given)
+            case _ if "." in given.name:
+                self._chain(given)
+            case _:
+                self._condition(given)
 
     def plan(self) -> SearchPlan:
         """Give the plan of what was read. Raises NotSupported where it is not anchored."""
@@ -147,46 +209,142 @@ class _Admission:
         return SearchPlan(
             type=self.offer.type,
             upstream=tuple(self.upstream),
+            anchors=tuple(self.anchors),
             honoured=tuple(self.honoured),
             count=self.limits.count if self.count is None else self.count,
             includes=tuple(self.includes),
             conditions=tuple(self.conditions),
+            chains=tuple(self.chains),
+            reverses=tuple(self.reverses),
+            sort=self.sort,
+            candidates=self.offer.type == "Patient" and not self.anchoring & _CERTAIN,
         )
 
+    # Conditions ---------------------------------------------------------------------------------------------------
     def _condition(self, given: Parameter) -> None:
-        offered, name = self.offer.parameters, given.name
-        if name == "subject:Patient" and "subject" in offered:
-            name = "patient" if "patient" in offered else "subject"
-        definition = offered.get(name)
-        if definition is None:
+        name, _, modifier = given.name.partition(":")
+        if (name, modifier) == ("subject", "Patient") and "subject" in self.offer.parameters:
+            name, modifier = ("patient" if "patient" in self.offer.parameters else "subject"), ""
+        definition = self.offer.parameters.get(name)
+        if definition is None or not self._takes(name, definition, modifier):
             raise unsupported(given)
-        if self.seen.count(name) == (_BOUNDS if definition.kind == "date" else 1):
+        condition = self._read(given, name, definition, modifier)
+        self._once(given, f"{name}:{modifier}" if condition.here else name, definition.kind)
+        self.conditions.append(condition)
+        self.honoured.append((given.name, given.value))
+        self._send(condition, given.value)
+
+    def _takes(self, name: str, definition: SearchParameter, modifier: str) -> bool:
+        """Say whether a parameter is offered with this modifier."""
+        if not modifier:
+            return True
+        if definition.kind == "reference" and modifier[:1].isupper():
+            types = self.offers.named(self.offer.type, name)
+            return modifier in (types or self.offers.table.elements.resources)
+        of_type = modifier != "of-type" or definition.paths == ("identifier",)
+        return modifier in MODIFIERS[definition.kind] and of_type and name not in {"_id", *_OURS}
+
+    def _once(self, given: Parameter, name: str, kind: str) -> None:
+        if self.seen.count(name) == (_BOUNDS if kind in _BOUNDED else 1):
             raise _too_often(given)
         self.seen.append(name)
-        self.upstream.append((name, self._value(given, name, definition)))
+
+    def _read(self, given: Parameter, name: str, definition: SearchParameter, modifier: str) -> Condition:
+        """Give the condition that a parameter sets. Raises BadRequest for a value that is not of the grammar."""
+        if name == "_id" and not is_ids(given.value, self.limits.alternatives):
+            raise _malformed(given)
+        several = definition.kind not in _BOUNDED and modifier != "missing"
+        texts = alternatives(given.value) if several else (given.value,)
+        values = tuple(self._value(text, name, definition, modifier) for text in texts)
+        if not 0 < len(values) <= self.limits.alternatives or None in values:
+            raise _malformed(given)
+        return Condition(
+            name=name,
+            kind=definition.kind,
+            paths=definition.paths,
+            values=tuple(value for value in values if value is not None),
+            modifier="" if modifier[:1].isupper() else modifier,
+            here=name in _OURS or (modifier not in {"", "exact"} and not modifier[:1].isupper()),
+        )
+
+    def _value(self, text: str, name: str, definition: SearchParameter, modifier: str) -> Value | None:
+        if modifier == "missing":
+            return Token(None, text) if text in {"true", "false"} else None
+        if modifier == "of-type":
+            return read_identifier(text)
+        if modifier == "text":
+            return read_value("string", text)
+        if definition.kind != "reference":
+            return read_value(definition.kind, text)
+        if modifier == "identifier":
+            return read_value("token", text)
+        types = frozenset({modifier}) if modifier else self.offers.named(self.offer.type, name)
+        canonical = None if modifier or name in _ANCHORS else read_canonical(text, self.own)
+        return read_reference(text, types, self.own) or canonical
+
+    def _send(self, condition: Condition, value: str) -> None:
+        """Send a condition on, as far as the upstream's answer to it holds all that the released form may meet."""
+        if condition.here:
+            return
+        if condition.kind == "reference":
+            value = ",".join(one.text if isinstance(one, Local) else _escaped(one) for one in condition.values)
+        self.upstream.append((condition.name, value))
+        types = {one.type for one in condition.values if isinstance(one, Local)}
+        named = condition.kind == "reference" and types <= _ANCHORING
+        if condition.name == "_id" or named or not self.offer.anchored or self.offer.type == "Patient":
+            self.anchoring.add(condition.name)
+        if condition.name in _ANCHORS or (named and condition.kind == "reference"):
+            self.anchors.append((condition.name, value))
+
+    # Chains -------------------------------------------------------------------------------------------------------
+    def _chain(self, given: Parameter) -> None:
+        found = _CHAIN.fullmatch(given.name)
+        definition = self.offer.parameters.get(found[1]) if found else None
+        if found is None or definition is None or not self.offers.followed(self.offer.type, found[1]):
+            raise unsupported(given)
+        types = self.offers.named(self.offer.type, found[1])
+        type_ = found[2] or (next(iter(types)) if len(types) == 1 else None)
+        if type_ is None or (types and type_ not in types):
+            raise unsupported(given)
+        self._once(given, found[1], definition.kind)
+        inner = self._inner(given, type_, [(found[3], given.value)])
+        self._beyond(given)
+        self.chains.append(Chain(found[1], definition.paths, inner))
+        if type_ in _ANCHORING:
+            self.anchoring.add(found[1])
+
+    def _has(self, given: Parameter) -> None:
+        found = _HAS.fullmatch(given.name)
+        if found is None:
+            raise unsupported(given)
+        type_, name, parameter = found.groups()
+        offer = self.offers.of(type_)
+        if offer is None or f"{type_}:{name}" not in self.offer.revincludes or name not in offer.parameters:
+            raise unsupported(given)
+        rest = ((parameter, given.value),)
+        self._inner(given, type_, [(name, f"{self.offer.type}/x"), *rest])
+        self._beyond(given)
+        self.reverses.append(Reverse(type_, name, offer.parameters[name].paths, rest))
+
+    def _inner(self, given: Parameter, type_: str, parameters: list[tuple[str, str]]) -> SearchPlan:
+        """Admit a search within a search. Raises what a search with an unknown parameter does: by form, by its name."""
+        try:
+            inner = admit(type_, parameters, self.offers, own=self.own, limits=self.limits)
+        except NotSupported:
+            raise unsupported(given) from None
+        except BadRequest:
+            raise _malformed(given) from None
+        plain = not (inner.chains or inner.reverses or inner.includes or inner.sort)
+        if not plain or not inner.conditions:
+            raise unsupported(given)
+        return inner
+
+    def _beyond(self, given: Parameter) -> None:
+        if len(self.chains) + len(self.reverses) == self.limits.beyond:
+            raise _too_often(given)
         self.honoured.append((given.name, given.value))
 
-    def _value(self, given: Parameter, name: str, definition: Definition) -> str:
-        """Give the value to send on. Raises BadRequest for one that is not of the grammar."""
-        value, most = given.value, self.limits.alternatives
-        if definition.kind == "reference":
-            target = parse_value(value, NAMED[name], self.own)
-            if target is None:
-                raise _malformed(given)
-            self.conditions.append(NamedBy(definition.elements, target))
-            return target.text
-        if name == "_id":
-            sound = is_ids(value, most)
-        elif definition.kind == "token":
-            sound = is_tokens(value, most)
-        elif definition.kind == "date":
-            sound = is_date(value)
-        else:
-            sound = definition.kind == "string" and is_texts(value, most)
-        if not sound:
-            raise _malformed(given)
-        return value
-
+    # What is not a condition ----------------------------------------------------------------------------------------
     def _count(self, given: Parameter) -> None:
         if self.count is not None:
             raise _too_often(given)
@@ -195,38 +353,75 @@ class _Admission:
         self.count = min(int(given.value), self.limits.most)  # a server may give fewer (R4 search.html 3.1.1.5.5)
         self.honoured.append((given.name, str(self.count)))
 
+    def _sort(self, given: Parameter) -> None:
+        if self.sort:
+            raise _too_often(given)
+        keys = [self._key(given, text) for text in given.value.split(",")]
+        if len(keys) > self.limits.keys:
+            raise _too_often(given)
+        self.sort = tuple(keys)
+        self.honoured.append((given.name, given.value))
+
+    def _key(self, given: Parameter, text: str) -> Key:
+        found = _KEY.fullmatch(text)
+        definition = self.offer.parameters.get(found[2]) if found else None
+        if found is None or definition is None:
+            raise _unsupported_value(given)
+        return Key(definition.kind, definition.paths, found[1] == "-")
+
+    def _total(self, given: Parameter) -> None:
+        """A wish that a server may leave unmet (R4 search.html 3.1.1.4.11): the total stands where the rule says."""
+        if "_total" in self.seen:
+            raise _too_often(given)
+        if given.value not in _TOTALS:
+            raise _malformed(given)
+        self.seen.append("_total")
+
     def _include(self, given: Parameter) -> None:
         what, target = _included(given)
-        definition, targets = self.offer.includes.get(what, (None, frozenset()))
+        source = what.partition(":")[0] if given.name.endswith(":iterate") else self.offer.type
+        offer = self.offers.of(source)
+        definition, targets = offer.includes.get(what, (None, frozenset())) if offer else (None, frozenset())
         if definition is None or (target is not None and targets and target not in targets):
             raise _unsupported_value(given)
         self._bring(given, what, definition, target)
 
     def _revinclude(self, given: Parameter) -> None:
         what, target = _included(given)
-        definition = self.offer.revincludes.get(what)
-        if definition is None or target not in {None, self.offer.type}:
+        again = given.name.endswith(":iterate")
+        offers = self.offers.describe() if again else (self.offer,)
+        fitting = [one for one in offers if what in one.revincludes and target in {None, one.type}]
+        if again and not self.offer.anchored:
+            fitting = [one for one in fitting if not one.anchored]
+        if not fitting:
             raise _unsupported_value(given)
-        self._bring(given, what, definition, target)
+        self._bring(given, what, fitting[0].revincludes[what], target)
 
-    def _bring(self, given: Parameter, what: str, definition: Definition, target: str | None) -> None:
+    def _bring(self, given: Parameter, what: str, definition: SearchParameter, target: str | None) -> None:
         if len(self.includes) == self.limits.includes:
             raise _too_often(given)
         source, _, name = what.partition(":")
-        self.includes.append(Include(source, name, definition.elements, target, given.name == "_revinclude"))
-        self.upstream.append((given.name, given.value))
+        reverse, again = given.name.startswith("_revinclude"), given.name.endswith(":iterate")
+        self.includes.append(Include(source, name, definition.paths, target, reverse, again))
+        if not again:
+            self.upstream.append((given.name, given.value))
         self.honoured.append((given.name, given.value))
 
     def _refuse_without_anchor(self) -> None:
         """Rule 2. The text says what the type offers, whatever was asked."""
-        seen, type_ = set(self.seen), self.offer.type
+        type_ = self.offer.type
         if type_ == "Patient":
-            if not any(anchor <= seen for anchor in _PATIENT_ANCHORS):
+            if not any(anchor <= self.anchoring for anchor in _PATIENT_ANCHORS):
                 needed = "`_id`, `identifier`, `name`, `family`, or `given` with `birthdate`"
                 raise NotSupported(f"a search for `{type_}` needs {needed}", status=400)
-        elif self.offer.anchored and not seen.intersection(_ANCHORS):
+        elif self.offer.anchored and not self.anchoring:
             needed = " or ".join(f"`{name}`" for name in _ANCHORS if name in self.offer.parameters)
             raise NotSupported(f"a search for `{type_}` needs {needed}", status=400)
+
+
+def _escaped(value: Value) -> str:
+    text = getattr(value, "text", "")
+    return re.sub(r"([\\,|$])", r"\\\1", text) if isinstance(text, str) else ""
 
 
 def _included(given: Parameter) -> tuple[str, str | None]:
@@ -247,18 +442,3 @@ def _malformed(given: Parameter) -> BadRequest:
 
 def _too_often(given: Parameter) -> BadRequest:
     return BadRequest(f"the parameter `{given.name}` is given too often")
-
-
-def _local(value: object, own: frozenset[Base]) -> Local | None:
-    reference = value.get("reference") if isinstance(value, dict) else None
-    target = parse(reference, own) if isinstance(reference, str) else None
-    return Local(target.type, target.id) if isinstance(target, Local) else None
-
-
-def _at(node: object, path: str) -> Sequence[object]:
-    """Give the values at an element path, through arrays."""
-    found = [node]
-    for name in path.split("."):
-        below = [each[name] for each in found if isinstance(each, dict) and name in each]
-        found = [item for each in below for item in (each if isinstance(each, list) else [each])]
-    return found

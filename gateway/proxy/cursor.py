@@ -33,10 +33,12 @@ _LONGEST: Final = 12_000
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where the next page starts: the upstream page ("" = the search's first) and how many matches of it to skip."""
+    """Where the next page starts: the upstream page ("" = the search's first) and how many matches of it to skip.
+    `bare`: the upstream was asked for the search's anchors alone."""
 
     position: Position
     skip: int
+    bare: bool = False
 
 
 class _Sealed(msgspec.Struct, frozen=True, array_like=True):

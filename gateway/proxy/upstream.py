@@ -32,6 +32,7 @@ _HEADERS: Final = {
 }
 _FHIR_JSON: Final = frozenset({"application/fhir+json", "application/json"})
 _ABSENT: Final = frozenset({404, 410})
+_BY_FORM: Final = frozenset({400, 405, 422, 501})
 _CHARSET: Final = re.compile(r'\s*charset\s*=\s*"?([^"\s]+)"?\s*', re.IGNORECASE)
 
 
@@ -49,6 +50,10 @@ class Written(msgspec.Struct, frozen=True):
     status: int
     location: str
     held: Held
+
+
+class NotHeeded(UpstreamFault):
+    """The server refused a request by its form: a parameter or a value that it does not know."""
 
 
 class Refused(Exception):
@@ -161,7 +166,7 @@ class Upstream:
                 if response.status in _ABSENT:
                     return None
                 if response.status != 200:
-                    raise UpstreamFault
+                    raise NotHeeded if response.status in _BY_FORM else UpstreamFault
                 return await self._held(response)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise UpstreamFault from error

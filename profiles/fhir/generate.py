@@ -1,9 +1,11 @@
-"""Writes elements.json of this folder from the published definitions of FHIR R4. Run by developers.
+"""Writes elements.json and search.json of this folder from the published definitions of FHIR R4. Run by developers.
 
 Rules of this file
 1. Facts only: names, cardinalities, types, reference targets, search parameters; no text of the standard.
-2. The file written names its source, version and licence. The same input gives the same bytes.
-3. Inherited elements stand once, with the type that defines them.
+2. The files written name their source, version and licence. The same input gives the same bytes.
+3. Inherited elements stand once, with the type that defines them; search parameters with the base they are defined for.
+4. A search parameter's FHIRPath becomes paths of JSON names: `valueQuantity`, `telecom[system=phone].value`. Where one
+   part of it is of no form that is read here, it has no paths at all.
 
 Usage: python -m profiles.fhir.generate FOLDER, where FOLDER is the unpacked npm package hl7.fhir.r4.examples@4.0.1
 """
@@ -73,40 +75,90 @@ def types_of(structures: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], l
     return types, sorted(resources), sorted(primitives)
 
 
-def parameters_of(found: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, list[Any]]]:
-    """Give the search parameters of each resource type as name: [kind, elements, targets (none: any)]."""
+def parameters_of(found: Iterable[Mapping[str, Any]], types: Mapping[str, Any]) -> dict[str, dict[str, list[Any]]]:
+    """Give the search parameters of each base as name: [kind, paths, targets (none: any)]."""
     table: dict[str, dict[str, list[Any]]] = {}
     for parameter in found:
-        if not parameter["url"].startswith("http://hl7.org/fhir/SearchParameter/") or "expression" not in parameter:
+        if not parameter["url"].startswith("http://hl7.org/fhir/SearchParameter/") or "base" not in parameter:
             continue
         pointed = [] if len(parameter.get("target", [])) > MANY_TARGETS else sorted(parameter.get("target", []))
         for base in parameter["base"]:
-            paths = sorted(set(paths_of(parameter["expression"], base)))
-            table.setdefault(base, {})[parameter["code"]] = [parameter["type"], paths, pointed]
+            paths, only = paths_of(parameter.get("expression", ""), base, types)
+            table.setdefault(base, {})[parameter["code"]] = [parameter["type"], paths, only or pointed]
     return {base: dict(sorted(names.items())) for base, names in sorted(table.items())}
 
 
-def paths_of(expression: str, base: str) -> Iterable[str]:
-    """Give the element paths below `base` that a FHIRPath expression of the standard's simple forms reads."""
-    for part in expression.split("|"):
-        if found := re.match(rf"\(*{base}\.((?:[A-Za-z]+)(?:\.[A-Za-z]+(?!\())*)(?![A-Za-z]*\()", part.strip()):
-            yield found.group(1)
+PART = re.compile(
+    r"\(?(?P<base>[A-Z][A-Za-z]+)\.(?P<path>[a-z][A-Za-z]*(?:\.[a-z][A-Za-z]*(?!\w*\())*)"
+    r"(?: as (?P<as>\w+)\)|\.(?:as|ofType)\((?P<of>\w+)\)|\)(?=$))?"
+    r"(?:\.where\(resolve\(\) is (?P<only>[A-Z][A-Za-z]+)\)|\.where\((?P<key>[a-z]+)='(?P<value>[a-z-]+)'\))?"
+    r"(?:\.(?P<rest>[a-z][A-Za-z]*(?:\.[a-z][A-Za-z]*)*))?"
+)
+
+
+def paths_of(expression: str, base: str, types: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Give the paths below `base` that a FHIRPath expression reads, and the types it limits their targets to."""
+    paths: set[str] = set()
+    only: set[str] = set()
+    for stated in (part.strip() for part in expression.split("|")):
+        bare = stated == "id" or (base == "InsurancePlan" and stated.isalpha())
+        text = f"{base}.{stated}" if bare else stated
+        named = re.match(r"\(*([A-Z][A-Za-z]+)\b", text)
+        if named is None or named[1] != base:
+            if named is None:
+                return [], []
+            continue
+        part = PART.fullmatch(text)
+        if part is None:
+            return [], []
+        only |= {part["only"]} if part["only"] else set()
+        found = spelled(base, part["path"].split("."), types, part["as"] or part["of"])
+        if part["key"]:
+            found = [f"{path}[{part['key']}={part['value']}]" for path in found]
+        if part["rest"]:
+            found = [f"{path}.{part['rest']}" for path in found]
+        if not found:
+            return [], []
+        paths |= set(found)
+    return sorted(paths), sorted(only)
+
+
+def spelled(kind: str, steps: list[str], types: Mapping[str, Any], of: str | None) -> list[str]:
+    """Give the JSON paths of element names below a type: a choice by each of its JSON names, or by that of `of`."""
+    if not steps:
+        return [""]
+    name, *rest = steps
+    here: str | None = kind
+    while here and here in types and not {name, f"{name}[x]"} & set(types[here][1]):
+        here = types[here][0]
+    if not here or here not in types:
+        return []
+    elements = types[here][1]
+    if name in elements:
+        ways = [(name, elements[name][2][0])]
+    else:
+        kinds = [one for one in elements[f"{name}[x]"][2] if rest or of is None or one == of]
+        ways = [(f"{name}{one[0].upper()}{one[1:]}", one) for one in kinds]
+    found = []
+    for step, below in ways:
+        found += [f"{step}.{path}" if path else step for path in spelled(below, rest, types, of)]
+    return found
+
+
+def write(name: str, facts: Mapping[str, Any]) -> None:
+    """Write one file beside this one, one type a line."""
+    text = json.dumps(facts, ensure_ascii=True, separators=(",", ":"))
+    lines = re.sub(r'("(?:[A-Z]\w*(?:\.\w+)*|types|parameters)":[\[{])', r"\n\1", text)
+    (Path(__file__).parent / name).write_text(lines + "\n", encoding="ascii")
 
 
 def main(folder: Path) -> None:
-    """Write elements.json beside this file."""
+    """Write elements.json and search.json."""
     types, resources, primitives = types_of(definitions(folder, "StructureDefinition"))
-    facts = {
-        "source": SOURCE,
-        "resources": resources,
-        "primitives": primitives,
-        "types": dict(sorted(types.items())),
-        "parameters": parameters_of(definitions(folder, "SearchParameter")),
-    }
-    text = json.dumps(facts, ensure_ascii=True, separators=(",", ":"))
-    # One type a line keeps changes readable.
-    lines = re.sub(r'("(?:[A-Z]\w*(?:\.\w+)*|types|parameters)":[\[{])', r"\n\1", text)
-    (Path(__file__).parent / "elements.json").write_text(lines + "\n", encoding="ascii")
+    elements = {"resources": resources, "primitives": primitives, "types": dict(sorted(types.items()))}
+    write("elements.json", {"source": SOURCE, **elements})
+    parameters = parameters_of(definitions(folder, "SearchParameter"), types)
+    write("search.json", {"source": SOURCE, "parameters": parameters})
 
 
 if __name__ == "__main__":

@@ -67,17 +67,6 @@ def test_required_children(elements: Elements):
     assert frozenset() == elements.required_children("Reference")
 
 
-def test_search_parameters(elements: Elements):
-    """Kind, elements and targets of the standard's parameters, inherited ones included."""
-    patient = elements.parameter("Observation", "patient")
-    assert ("reference", ("subject",)) == (patient.kind, patient.elements)
-    assert ("token", ("code",)) == ((code := elements.parameter("Observation", "code")).kind, code.elements)
-    assert ("meta.lastUpdated",) == elements.parameter("Claim", "_lastUpdated").elements
-    assert ("name.family",) == elements.parameter("Patient", "family").elements
-    assert elements.parameter("Observation", "unheard") is None
-    assert "Patient" in elements.parameter("Observation", "patient").targets
-
-
 def test_every_resource_type_is_there(elements: Elements):
     """R4 has 146 concrete resource types beside Parameters and abstract ones."""
     assert {"Patient", "Bundle", "Parameters", "Binary", "VisionPrescription"} <= elements.resources

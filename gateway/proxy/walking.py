@@ -1,0 +1,328 @@
+"""The walk through an upstream's pages of one search: what of it is released and is still what was asked for.
+
+Rules of this file
+1. Upstream pages are pulled until enough released matches are in hand, or there are no more (leaks.md L020, L022).
+2. A match counts where its released form meets the search: what upstream matched on may be withheld (L012, L014, L016).
+3. A server that refuses a parameter is asked for the anchors alone; the gateway tells the rest.
+4. A chain is a search of its own, carried out first; `_has` one for the matches in hand. Limits count what is released.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from gateway.decision.facts import Facts
+from gateway.decision.judge import Judgement, judge
+from gateway.decision.model import Decision, Exchange, Verdict
+from gateway.errors import BadRequest, UpstreamFault
+from gateway.fhir import strict
+from gateway.fhir.bundle import Bundle, Document, Entry
+from gateway.fhir.references import Local, parse
+from gateway.fhir.search import Chain, Reverse, SearchPlan, admit
+from gateway.fhir.search_predicates import Condition, meets, sort_key, touches, values_at
+from gateway.fhir.view import ResourceView
+from gateway.proxy.asked import Asked
+from gateway.proxy.context import Context, gather, next_of, searchset
+from gateway.proxy.cursor import Place
+from gateway.proxy.upstream import NotHeeded
+from gateway.release.compose import released_text
+
+START: Final = Place("", 0)
+MOST_INNER: Final = 100
+"""Released matches of a search within a search; past it the whole is refused."""
+
+_LEAST_PAGE: Final = 20
+_MOST_PAGE: Final = 200
+_MOST_PAGES: Final = 10_000  # a server that gives more is broken; time ends a walk long before
+
+
+class Match(msgspec.Struct, frozen=True):
+    """A released match: its entry, where it stands upstream, its released form, and what it is sorted by."""
+
+    entry: Entry
+    place: Place
+    tree: Mapping[str, Any]
+
+
+class Walk(msgspec.Struct):
+    """What was seen so far. `document` and `judgement` are of the last upstream page; `bare` by rule 3."""
+
+    matches: list[Match] = []
+    included: dict[tuple[str, str | None], Entry] = {}
+    withheld: list[Decision] = []
+    document: Document = Document((), Bundle(type="searchset"))
+    judgement: Judgement = Judgement((), frozenset(), {})
+    unmet: bool = False
+    bare: bool = False
+    pages: int = 0
+    size: int = 0
+
+
+class _Arrival(msgspec.Struct, frozen=True):
+    """One upstream page: what is to be judged of it, and the place of each match by its pointer."""
+
+    document: Document
+    places: Mapping[str, Place]
+    bare: bool
+
+
+class Walker:
+    """Walks searches for one request: what it gathers and the consents it saw are shared by all of them."""
+
+    def __init__(self, asked: Asked, exchange: Exchange) -> None:
+        self.asked, self.exchange, self.door = asked, exchange, asked.door
+        self.context = Context(asked.door, asked.json_limits)
+        self.facts: list[Facts] = []
+
+    async def judged(self, document: Document) -> Judgement:
+        """Judge a document with what it refers to. Raises UpstreamFault, Unavailable."""
+        asked = self.asked
+        facts = await gather(document, self.exchange, self.context, self.door, asked.directory, asked.services.consents)
+        self.facts.append(facts)
+        return judge(document, facts, self.door.tools)
+
+    async def walk(self, plan: SearchPlan, start: Place, enough: int | None) -> Walk:
+        """Walk a search from `start` until more than `enough` released matches are in hand; None: to its end.
+
+        Raises UpstreamFault, Unavailable, and BadRequest where a search within it has too many matches.
+        """
+        found = Walk(matches=[], included={}, withheld=[])
+        try:
+            async with asyncio.timeout(self.asked.services.limits.upstream_answer_s):
+                narrowed = await self._resolved(plan)
+                if narrowed is None:
+                    await self.judged(found.document)  # the same look-up of consents as for an empty answer
+                    return found
+                async for arrival in self._arrivals(narrowed, start):
+                    await self._take(found, arrival, narrowed, enough)
+                    if enough is not None and len(found.matches) > enough:
+                        break
+        except TimeoutError:
+            raise UpstreamFault from None
+        return found
+
+    async def all_of(self, plan: SearchPlan) -> list[Match]:
+        """Give the released matches of a search within a search. Raises BadRequest where they are too many."""
+        found = await self.walk(plan, START, MOST_INNER)
+        if len(found.matches) > MOST_INNER:
+            raise too_many()
+        return found.matches
+
+    # Pages ----------------------------------------------------------------------------------------------------------
+    async def _arrivals(self, plan: SearchPlan, start: Place) -> AsyncIterator[_Arrival]:
+        """Give the upstream's pages from the start on, entries numbered through. There is always one."""
+        position, skip, bare = start.position, start.skip, start.bare
+        number, seen = 0, set[str]()
+        while position not in seen and len(seen) < _MOST_PAGES:
+            seen.add(position)
+            if position:
+                held = await self.door.upstream.page(position)
+            else:
+                held, bare = await self._first(plan, bare=bare)
+            bundle = searchset(held, self.asked.json_limits)
+            entries: list[Entry] = []
+            places: dict[str, Place] = {}
+            matched = 0
+            for entry, mode in _evaluated(bundle, plan.type):
+                matched += mode == "match"
+                if mode == "match" and matched <= skip:
+                    continue
+                one = moved(entry, mode, f"/entry/{number}")
+                number += 1
+                entries.append(one)
+                if mode == "match":
+                    places[one.at] = Place(position, matched - 1, bare)
+            yield _Arrival(document_of(entries), places, bare)
+            following = next_of(bundle, self.door)
+            if following is None:
+                return
+            position, skip = following, 0
+        raise UpstreamFault
+
+    async def _first(self, plan: SearchPlan, *, bare: bool) -> tuple[Any, bool]:
+        """Give the first page of a search, and whether it was asked for by its anchors alone (rule 3)."""
+        upstream, size = self.door.upstream, ("_count", str(_page_size(plan)))
+        if not bare:
+            try:
+                return await upstream.search(plan.type, [*plan.upstream, size]), False
+            except NotHeeded:
+                if not plan.anchors and plan.conditions:
+                    raise
+        return await upstream.search(plan.type, [*plan.anchors, size]), True
+
+    async def _take(self, found: Walk, arrival: _Arrival, plan: SearchPlan, enough: int | None) -> None:
+        """Keep what is released, up to one match beyond enough, and tell what is withheld before it."""
+        found.pages, found.bare, found.document = found.pages + 1, arrival.bare, arrival.document
+        found.judgement = judgement = await self.judged(arrival.document)
+        entries = arrival.document.bundle.entries if arrival.document.bundle else ()
+        matches = [self._match(entry, arrival, judgement, plan) for entry in entries if entry.at in arrival.places]
+        reached = await self._reversed(plan, [one for one in matches if isinstance(one, Match)])
+        for one in matches:
+            if enough is not None and len(found.matches) > enough:
+                break
+            if isinstance(one, Match) and one.entry.at in reached:
+                found.matches.append(one)
+                found.size += _size(one.entry)
+                continue
+            decision = one if isinstance(one, Decision) else judgement.decision(_view(one.entry).at)
+            found.unmet = found.unmet or decision.verdict is not Verdict.WITHHELD
+            found.withheld.append(msgspec.structs.replace(decision, verdict=Verdict.WITHHELD, edits=()))
+        for entry in entries:
+            if entry.at not in arrival.places and not arrival.bare and entry.view is not None:
+                found.included.setdefault((entry.view.type, entry.view.id), entry)
+                found.size += _size(entry)
+        self.context.add(arrival.document.views)
+        if found.size > self.asked.services.limits.body_bytes:
+            raise UpstreamFault
+
+    def _match(self, entry: Entry, arrival: _Arrival, judgement: Judgement, plan: SearchPlan) -> Match | Decision:
+        """Give a released match that meets the search, or the decision by which it does not come."""
+        view = _view(entry)
+        decision = judgement.decision(view.at)
+        if decision.verdict is Verdict.WITHHELD:
+            return decision
+        tree = tree_of(view, judgement, plan)
+        own, bare = self.door.own, arrival.bare
+        for condition in plan.conditions:
+            changed = touches(condition, (edit.path for edit in judgement.edits[view.at]))
+            told = condition.here or bare or changed or condition.kind == "reference"
+            if told and not meets(condition, tree, own):
+                return decision
+        return Match(entry, arrival.places[entry.at], tree)
+
+    # Searches within searches ---------------------------------------------------------------------------------------
+    async def _resolved(self, plan: SearchPlan) -> SearchPlan | None:
+        """Give a search with its chains carried out, None where one of them has no match."""
+        for chain in plan.chains:
+            targets = tuple(dict.fromkeys(_name(one.entry) for one in await self.all_of(chain.inner)))
+            if not targets:
+                return None
+            plan = _narrowed(plan, chain, targets)
+        return plan
+
+    async def _reversed(self, plan: SearchPlan, matches: list[Match]) -> frozenset[str]:
+        """Give the places of the matches that each `_has` of the search holds for."""
+        left = {_name(one.entry): one.entry.at for one in matches}
+        for one in plan.reverses:
+            if not left:
+                break
+            pointed = await self._pointed(one, tuple(left))
+            left = {name: at for name, at in left.items() if name in pointed}
+        kept = frozenset(left.values())
+        return frozenset(one.entry.at for one in matches if one.entry.at in kept)
+
+    async def _pointed(self, one: Reverse, names: tuple[Local, ...]) -> frozenset[Local]:
+        """Give those of the records that a released match of the inner search points at."""
+        found: set[Local] = set()
+        offers, own = self.door.offers(self.asked.caller.participant.type), self.door.own
+        for start in range(0, len(names), _LEAST_PAGE):
+            value = ",".join(name.text for name in names[start : start + _LEAST_PAGE])
+            plan = admit(one.type, [(one.name, value), *one.rest], offers, own=own)
+            walked = await self.walk(plan, START, None)
+            for match in walked.matches:
+                found |= {target for path in one.paths for target in locals_at(match.tree, path, self.asked)}
+        return frozenset(found)
+
+
+def too_many() -> BadRequest:
+    """Give the one answer to a search of which more is released than the documented limit (leaks.md trade-offs)."""
+    return BadRequest("there are more matches than such a search is carried out for; narrow it")
+
+
+def tree_of(view: ResourceView, judgement: Judgement, plan: SearchPlan) -> Mapping[str, Any]:
+    """Give a released record as it would be sent, decoded. It is composed for that only where an edit is of something
+    that the search asks about."""
+    paths = [edit.path for edit in judgement.edits[view.at]]
+    if paths and any(touches(one, paths) for one in _looked_at(plan)):
+        text = released_text(view, judgement)
+        tree: Mapping[str, Any] = {} if text is None else strict.decode(text)
+        return tree
+    return view.tree
+
+
+def locals_at(tree: Mapping[str, Any], path: str, asked: Asked) -> Iterable[Local]:
+    """Give the records of this server that a released record names at a path."""
+    for value in values_at(tree, path):
+        reference = value.get("reference") if isinstance(value, dict) else None
+        target = parse(reference, asked.door.own) if isinstance(reference, str) else None
+        if isinstance(target, Local):
+            yield Local(target.type, target.id)
+
+
+def sorted_matches(matches: list[Match], plan: SearchPlan) -> list[Match]:
+    """Give matches in the order of `_sort`, by their released forms; equal ones as upstream has them, those without a
+    value last (leaks.md L018)."""
+    for key in reversed(plan.sort):
+        told = [(sort_key(key.kind, key.paths, one.tree, last=key.descending), one) for one in matches]
+        valued = sorted((one for one in told if one[0] is not None), key=lambda one: one[0], reverse=key.descending)
+        matches = [one for _, one in valued] + [one for value, one in told if value is None]
+    return matches
+
+
+def document_of(entries: Iterable[Entry]) -> Document:
+    """Give a searchset of these entries."""
+    listed = tuple(entries)
+    views = tuple(entry.view for entry in listed if entry.view is not None)
+    return Document(views, Bundle(type="searchset", entries=listed))
+
+
+def _page_size(plan: SearchPlan) -> int:
+    """Give the size of upstream's pages, by the form of the search alone (leaks.md L023)."""
+    whole = bool(plan.sort) or plan.candidates
+    return _MOST_PAGE if whole else min(max(2 * plan.count + 1, _LEAST_PAGE), _MOST_PAGE)
+
+
+def _looked_at(plan: SearchPlan) -> Iterable[Condition]:
+    yield from plan.conditions
+    for paths in (key.paths for key in plan.sort):
+        yield Condition(name="", kind="", paths=paths, values=())
+
+
+def _narrowed(plan: SearchPlan, chain: Chain, targets: tuple[Local, ...]) -> SearchPlan:
+    condition = Condition(name=chain.name, kind="reference", paths=chain.paths, values=targets)
+    asked = (chain.name, ",".join(target.text for target in targets))
+    anchoring = {target.type for target in targets} <= {"Patient", "Encounter"}
+    return msgspec.structs.replace(
+        plan,
+        upstream=(*plan.upstream, asked),
+        anchors=(*plan.anchors, asked) if anchoring else plan.anchors,
+        conditions=(*plan.conditions, condition),
+    )
+
+
+def _evaluated(bundle: Bundle, type_: str) -> Iterable[tuple[Entry, str]]:
+    """Give the entries that may be released and what each is, whatever the upstream calls it (L022)."""
+    for entry in bundle.entries:
+        view = entry.view
+        if view is None or view.id is None or entry.unread or entry.mode not in {"match", "include", None}:
+            continue
+        if view.type != "OperationOutcome":
+            yield entry, "match" if view.type == type_ and entry.mode != "include" else "include"
+
+
+def _view(entry: Entry) -> ResourceView:
+    if entry.view is None:
+        raise UpstreamFault
+    return entry.view
+
+
+def _name(entry: Entry) -> Local:
+    view = _view(entry)
+    return Local(view.type, view.id or "")
+
+
+def _size(entry: Entry) -> int:
+    return len(entry.view.raw) if entry.view is not None else 0
+
+
+def moved(entry: Entry, mode: str, at: str) -> Entry:
+    """Give an entry as if it stood at another place."""
+    view = entry.view if entry.view is None else _view_at(entry.view, f"{at}/resource")
+    return msgspec.structs.replace(entry, at=at, mode=mode, view=view)
+
+
+def _view_at(view: ResourceView, at: str) -> ResourceView:
+    inner = tuple(_view_at(one, at + one.at.removeprefix(view.at)) for one in view.inner)
+    return msgspec.structs.replace(view, at=at, inner=inner)
