@@ -7,14 +7,17 @@ import pytest
 from consent_store.dates import Period, parse_date
 from consent_store.model import ACT_REASON, Coding, Identifier, PatientKey
 from gateway.directory.lookups import (
+    about,
     agreements_between,
+    as_program,
+    attested,
     by_identifier,
     by_reference,
     client_of,
     covers_purpose,
     related,
 )
-from gateway.directory.model import Agreement, Client, Directory, Participant, Relationship
+from gateway.directory.model import Agreement, Attestation, Client, Directory, Participant, Relationship
 
 AT = datetime(2025, 3, 1, 12, tzinfo=UTC)
 NPI = Identifier("http://hl7.org/fhir/sid/us-npi", "1")
@@ -134,3 +137,55 @@ def test_a_client_belongs_to_its_issuer():
     assert client_of(parts, "https://two", "a") is None
     assert "agency" == client_of(parts, "https://two", "b").participant
     assert client_of(parts, "https://one", "c") is None
+
+
+SIDES = ("plan", "agency")
+
+
+@pytest.mark.parametrize(
+    ("limits", "counts"),
+    [
+        ({}, True),
+        ({"discloser": "plan", "recipient": "agency"}, True),
+        ({"discloser": "agency"}, False),
+        ({"recipient": "plan"}, False),
+        ({"purposes": frozenset({"HOPERAT"})}, True),
+        ({"purposes": frozenset({"TREAT"})}, False),
+        ({"purposes": frozenset()}, False),
+        ({"period": Period(parse_date("2025-03-01"), parse_date("2025-03-01"))}, True),
+        ({"period": Period(parse_date("2025-03-02"), None)}, False),
+        ({"period": Period(None, parse_date("2025-02"))}, False),
+    ],
+)
+def test_an_attestation_goes_no_further_than_it_says(limits, counts):
+    """Between other sides, for another purpose, before or after its time it says nothing."""
+    one = Attestation(fact="required_by_law", by="plan", name="a", **limits)
+    assert ((one,) if counts else ()) == attested([one], SIDES, purpose("CAREMGT"), AT, UTC)
+
+
+def test_in_doubt_of_the_day_a_yes_has_ended_and_a_no_has_not():
+    """Where no zone tells whether the last day is over, an attestation counts only against disclosure."""
+    late = datetime(2025, 3, 2, 6, tzinfo=UTC)
+    ends = Period(None, parse_date("2025-03-01"))
+    yes = Attestation(fact="required_by_law", by="plan", name="a", period=ends)
+    no = Attestation(fact="security_requirements_met", by="plan", name="b", holds=False, period=ends)
+    assert (no,) == attested([yes, no], SIDES, purpose("CAREMGT"), late, None)
+
+
+def test_an_attestation_is_about_a_patient_by_record_or_identifier():
+    """The same id at another source is another patient; what is about all is about nobody alone."""
+    mrn = Identifier("urn:mrn", "1")
+    by_key = Attestation(fact="subject_has_capacity", by="plan", name="a", patient=ROSA)
+    by_number = Attestation(fact="subject_has_capacity", by="plan", name="b", identifier=mrn)
+    everyone = Attestation(fact="subject_has_capacity", by="plan", name="c")
+    several = (by_key, by_number, everyone)
+    assert (by_key,) == about(several, ROSA, ())
+    assert (by_number,) == about(several, PatientKey("ca/jail", "rosa"), {mrn})
+    assert () == about(several, PatientKey("ca/jail", "rosa"), {Identifier(None, "1")})
+
+
+def test_a_part_2_program_is_one_by_its_type():
+    """A profile says which types are programs; the rest of the directory stays as it is."""
+    marked = as_program(directory(), lambda kind: {"part2_program"} if kind == "cma" else {kind})
+    assert {"plan": False, "agency": True} == {one.id: one.part2_program for one in marked.participants.values()}
+    assert directory() == as_program(directory(), lambda kind: {kind})

@@ -2,9 +2,9 @@
 
 import pytest
 
-from consent_store.dates import parse_date
+from consent_store.dates import Period, parse_date
 from consent_store.model import Coding, Identifier, PatientKey
-from gateway.directory.model import Client
+from gateway.directory.model import Attestation, Client
 from gateway.directory.reading import parse_directory, purpose_text
 from gateway.errors import ProfileError
 
@@ -29,6 +29,14 @@ relationships:
   - {participant: cma1, identifier: {system: urn:mrn, value: "1"}}
 clients:
   - {client_id: plan-app, participant: mcp1}
+attestations:
+  - {fact: required_by_law, by: mcp1, recipient: cma1, purposes: [HOPERAT], period: {end: 2026}}
+  - {id: capacity-1, fact: subject_has_capacity, by: cma1, discloser: cma1, holds: false,
+     patient: {source: s, id: rosa}}
+  - {fact: enrolled_and_consented, by: cma1, recipient: cma1, identifier: {system: urn:mrn, value: "2"}}
+  - {fact: cma_aware_provider_is_treating, by: cma1, discloser: cma1, patient: all}
+  - {fact: discloser_attests_advances_treatment, by: cma1}
+  - {fact: hh_received_same_item_from_mco, by: cma1, discloser: cma1, resource: {source: s, id: Claim/1}}
 """
 
 
@@ -59,6 +67,31 @@ def test_relationships_are_by_record_or_identifier():
     by_record, by_identifier = parse_directory(WHOLE, "d.yaml", TYPES).relationships
     assert PatientKey("ny/hospital", "rosa") == by_record.patient
     assert Identifier("urn:mrn", "1") == by_identifier.identifier
+
+
+def test_an_attestation_is_read_with_all_that_limits_it():
+    """Each says who attests what, of whose exchanges, of whom, until when; by name, or by its place in the file."""
+    law, capacity, enrolled, aware, referral, item = parse_directory(WHOLE, "d.yaml", TYPES).attestations
+    until = Period(None, parse_date("2026"))
+    assert law == Attestation(
+        fact="required_by_law",
+        by="mcp1",
+        name="attestations[0]",
+        recipient="cma1",
+        purposes=frozenset({"HOPERAT"}),
+        period=until,
+    )
+    assert ("capacity-1", False, PatientKey("s", "rosa")) == (capacity.name, capacity.holds, capacity.patient)
+    assert Identifier("urn:mrn", "2") == enrolled.identifier
+    assert not aware.of_one_patient
+    assert "cma1" == referral.discloser
+    assert ("s", "Claim/1") == (item.source, item.resource)
+
+
+def test_a_client_may_attest_what_it_is_registered_for():
+    """The registration lists facts, known ones only."""
+    text = WHOLE.replace("participant: mcp1}\nattest", "participant: mcp1, may_attest: [required_by_law]}\nattest")
+    assert frozenset({"required_by_law"}) == parse_directory(text, "d.yaml", TYPES).clients[0].may_attest
 
 
 def test_the_revision_is_of_the_text():
@@ -97,6 +130,26 @@ def test_a_purpose_has_one_spelling():
         ("clients:", "clients:\n  - {client_id: plan-app, participant: cma1}", "client `plan-app` stands twice"),
         ("clients:", "clients:\n  - {client_id: plan-app, participant: cma1, issuer: i}", "`plan-app` stands twice"),
         ('value: "1"}', "}", "value: is missing"),
+        (
+            "participant: mcp1}\nat",
+            "participant: mcp1, may_attest: [x]}\nat",
+            "clients[0].may_attest[0]: `x` is not one",
+        ),
+        ("fact: required_by_law", "fact: required", "d.yaml:20: attestations[0].fact: `required` is not one of"),
+        ("fact: required_by_law", "fact: adult_only", "`adult_only` is derived and cannot be attested"),
+        ("by: mcp1, recipient: cma1", "recipient: cma1", "attestations[0].by: is missing"),
+        ("by: mcp1, recipient: cma1", "by: cma2, recipient: cma1", "unknown participant `cma2`"),
+        ("by: mcp1, recipient: cma1", "by: mcp1", "name the discloser, the recipient or both"),
+        ("by: mcp1, recipient: cma1", "by: mcp1, recipient: cma1, to: cma1", "attestations[0].to: unknown key"),
+        ("patient: {source: s, id: rosa}", "purposes: []", "is about a person: patient or identifier is needed"),
+        ("patient: {source: s, id: rosa}", "patient: rosa", "`rosa` is not one of all"),
+        ("patient: {source: s, id: rosa}", "patient: {id: rosa}", "patient.source: is missing"),
+        ('value: "2"}', 'value: "2"}, patient: all', "is about all patients or about one"),
+        ("s, id: Claim/1}", "s, id: Claim}", "resource.id: is not `Type/id`"),
+        ("s, id: Claim/1}", "s, id: Claim/1}, patient: {source: s, id: rosa}", "a resource says itself whose it is"),
+        ("patient: all", "patient: all, resource: {source: s, id: Claim/1}", "is not a fact about single records"),
+        ("treatment, by: cma1}", "treatment, by: cma1, discloser: mcp1}", "is the discloser's own word"),
+        ("id: capacity-1", "id: rosa's", "an id is letters"),
     ],
 )
 def test_a_mistake_is_refused_by_line_and_key(old, new, said):

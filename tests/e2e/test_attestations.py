@@ -1,0 +1,271 @@
+"""What a participant vouches for, at the door: standing in the directory or in a signed token, and nowhere else."""
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+import pytest_asyncio
+
+from gateway import clock
+from gateway.identity.dev_issuer import sign
+from tests.e2e.world import AUDIENCE, World, embedded, world
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CLAIM = "urn:consent-gateway:attestations"
+REFERRAL = "discloser_attests_advances_treatment"
+EMERGENCY = ("bona_fide_medical_emergency", "consent_cannot_be_obtained")
+
+DIRECTORY = """\
+participants:
+  - {id: mercy, type: provider_general, hipaa_covered: true, references: [Organization/mercy], purposes: [TREAT]}
+  - {id: hearth, type: cbo, purposes: [TREAT]}
+  - {id: lodge, type: cbo, purposes: [TREAT]}
+  - {id: valley, type: provider_general, hipaa_covered: true, purposes: [TREAT, ETREAT]}
+  - {id: recovery, type: provider_part2, references: [Organization/recovery], purposes: []}
+clients:
+  - {client_id: mercy-ehr, participant: mercy, may_attest: [discloser_attests_advances_treatment]}
+  - {client_id: hearth-intake, participant: hearth, may_attest: [discloser_attests_advances_treatment]}
+  - {client_id: lodge-intake, participant: lodge}
+  - {client_id: valley-er, participant: valley, may_break_glass: true,
+     may_attest: [bona_fide_medical_emergency, consent_cannot_be_obtained]}
+  - {client_id: valley-ehr, participant: valley}
+attestations:
+  - {fact: calaim_purpose, by: mercy, recipient: lodge, id: purposes-2026}
+  - {fact: discloser_attests_advances_treatment, by: mercy, recipient: lodge, patient: all}
+  - {fact: discloser_attests_advances_treatment, by: mercy, recipient: lodge, holds: false,
+     patient: {source: story, id: dora}}
+"""
+ANAS = """\
+  - {fact: discloser_attests_advances_treatment, by: mercy, recipient: hearth, id: ana-2026, purposes: [TREAT],
+     identifier: {system: "urn:example:mrn", value: "7"}, period: {end: 2099-12-31}}
+"""
+INTAKE = """\
+      intake:
+        owner: hearth
+        upstream: {base}
+        source: story
+        credentials: {{kind: basic, username: gateway, password: {{file: password}}}}
+        public_url: http://intake.example/t/intake
+        profile: us-ca-calaim"""
+
+
+def patient(name: str, **more) -> dict:
+    """A patient."""
+    return {"resourceType": "Patient", "id": name, **more}
+
+
+def plan(name: str, whose: str) -> dict:
+    """A care plan."""
+    return {"resourceType": "CarePlan", "id": name, "status": "active", "intent": "plan"} | {
+        "subject": {"reference": f"Patient/{whose}"}
+    }
+
+
+def visit(name: str, whose: str, at: str) -> dict:
+    """A visit at an organisation."""
+    return {
+        "resourceType": "Encounter",
+        "id": name,
+        "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+        "subject": {"reference": f"Patient/{whose}"},
+        "serviceProvider": {"reference": f"Organization/{at}"},
+    }
+
+
+RECORDS = [
+    patient("ana", birthDate="1980-03-01", identifier=[{"system": "urn:example:mrn", "value": "7"}]),
+    patient("dora", birthDate="1981-03-01"),
+    patient("ben", birthDate="2008-03-01"),
+    patient("cleo"),
+    *(plan(f"{whose}-plan", whose) for whose in ("ana", "dora", "ben", "cleo")),
+    visit("ana-program", "ana", "recovery"),
+    {"resourceType": "Organization", "id": "mercy"},
+    {"resourceType": "Organization", "id": "recovery"},
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory):
+    """A gateway under the Californian profile, its folder, and the upstream."""
+    folder = tmp_path_factory.mktemp("attested")
+    async with embedded(RECORDS) as (upstream, base):
+        more = INTAKE.format(base=base)
+        async with world(folder, base, profile="us-ca-calaim", directory=DIRECTORY, more=more) as gate:
+            yield gate, folder, upstream
+
+
+@pytest.fixture
+def gate(house):
+    """The gateway."""
+    return house[0]
+
+
+async def written(house, text: str) -> None:
+    """Write the directory and have it read again."""
+    gate, folder, _ = house
+    (folder / "directory.yaml").write_text(text)
+    said = {"Authorization": f"Bearer {gate.token('operator', roles=['operator'])}"}
+    found = await gate.send("POST", f"{gate.control}/control/reload", said)
+    assert 200 == found.status, found.body
+
+
+def headers(gate: World, client: str, purpose: str = "TREAT", **claims) -> dict[str, str]:
+    """The headers of a caller whose token has more claims."""
+    said = {"client_id": client, "sub": client, "aud": AUDIENCE, "purpose_of_use": [purpose], **claims}
+    return {"Authorization": f"Bearer {sign(gate.key, said, clock.now())}", "Content-Type": "application/fhir+json"}
+
+
+async def read(gate: World, what: str, client: str, purpose: str = "TREAT", more: tuple = (), **claims):
+    """Read one record at the hospital."""
+    return await gate.send(
+        "GET", f"{gate.data}/t/hospital/{what}", headers(gate, client, purpose, **claims) | dict(more)
+    )
+
+
+async def push(gate: World, *records: dict, client: str = "mercy-ehr", **claims):
+    """Push records from the hospital to the community organisation."""
+    entries = [{"resource": one, "request": {"method": "POST", "url": one["resourceType"]}} for one in records]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    said = headers(gate, client, **claims)
+    return await gate.send("POST", f"{gate.data}/t/intake/", said, json.dumps(bundle).encode())
+
+
+# Standing in the directory -------------------------------------------------------------------------------------------
+async def test_what_stands_in_the_directory_counts_from_the_reload_on(gate, house):
+    """A referral goes out for the patient whom the attestation names, and for nobody else; before it for nobody."""
+    assert 404 == (await read(gate, "CarePlan/ana-plan", "hearth-intake")).status
+    await written(house, DIRECTORY + ANAS)
+    assert 200 == (await read(gate, "CarePlan/ana-plan", "hearth-intake")).status
+    assert 404 == (await read(gate, "CarePlan/dora-plan", "hearth-intake")).status
+    await written(house, DIRECTORY)
+    assert 404 == (await read(gate, "CarePlan/ana-plan", "hearth-intake")).status
+
+
+async def test_of_two_the_one_that_says_no_counts(gate):
+    """An attestation for all patients is undone for one by another about that one."""
+    assert 200 == (await read(gate, "CarePlan/ana-plan", "lodge-intake")).status
+    assert 404 == (await read(gate, "CarePlan/dora-plan", "lodge-intake")).status
+
+
+# In a signed token ---------------------------------------------------------------------------------------------------
+async def test_a_signed_claim_lets_a_referral_go(gate, house):
+    """The discloser's own registered client attests in its token; without the claim the push is refused."""
+    house[2].requests.clear()
+    assert 403 == (await push(gate, plan("new", "ana"))).status
+    assert 200 == (await push(gate, plan("new", "ana"), **{CLAIM: [{"fact": REFERRAL}]})).status
+    one = [{"fact": REFERRAL, "patient": "Patient/ana"}]
+    assert 200 == (await push(gate, plan("new", "ana"), **{CLAIM: one})).status
+    assert 403 == (await push(gate, plan("new", "dora"), **{CLAIM: one})).status
+
+
+@pytest.mark.parametrize("times", [{"exp": 1_600_000_000}, {"iat": 4_000_000_000}, {"holds": False}])
+async def test_a_claim_lasts_as_long_as_it_says(gate, times):
+    """One that ended, that has not begun, or that says no opens nothing."""
+    assert 403 == (await push(gate, plan("new", "ana"), **{CLAIM: [{"fact": REFERRAL, **times}]})).status
+
+
+async def test_a_recipient_cannot_give_the_disclosers_word(gate):
+    """On a read the caller is the recipient: what only the discloser can attest does not count from it."""
+    assert 404 == (await read(gate, "CarePlan/ana-plan", "hearth-intake", **{CLAIM: [{"fact": REFERRAL}]})).status
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ([{"fact": EMERGENCY[0]}], "not registered to attest this"),
+        ([{"fact": "mercy_says_so"}], "not known here"),
+        ([{"fact": "legal_assurance_between_parties"}], "not known here"),
+        ([{"fact": REFERRAL, "because": "x"}], "cannot be read"),
+        ([{"fact": REFERRAL, "patient": "Practitioner/ana"}], "cannot be read"),
+        ([{"fact": REFERRAL, "exp": "never"}], "cannot be read"),
+        ([{"fact": REFERRAL, "exp": 10**40}], "cannot be read"),
+        ({"fact": REFERRAL}, "cannot be read"),
+        ([{"fact": REFERRAL}] * 51, "too much"),
+        (None, "cannot be read"),
+    ],
+)
+async def test_a_claim_that_is_not_understood_or_not_granted_is_refused(gate, claim, said):
+    """The whole request is refused: a statement is never passed over."""
+    answer = await push(gate, plan("new", "ana"), **{CLAIM: claim})
+    assert 403 == answer.status
+    assert said in answer.told
+
+
+@pytest.mark.parametrize("name", [CLAIM, "X-Attestations", "X-Consent-Attestation", REFERRAL])
+async def test_a_header_attests_nothing(gate, name):
+    """Whatever a client puts in a header, nothing is attested by it."""
+    said = [(name.replace(":", "-"), json.dumps([{"fact": REFERRAL}]))]
+    assert 404 == (await read(gate, "CarePlan/ana-plan", "hearth-intake", more=tuple(said))).status
+
+
+async def test_an_emergency_is_attested_by_the_clinician_who_asks(gate):
+    """Part 2 records go in an emergency when consent cannot be obtained, and it is documented (42 CFR 2.51)."""
+    claims = {CLAIM: [{"fact": one} for one in EMERGENCY]} | {
+        "fhirUser": "Practitioner/9",
+        "break_glass": {"reason": "unconscious on arrival"},
+    }
+    assert 404 == (await read(gate, "Encounter/ana-program", "valley-er", "ETREAT", **claims | {CLAIM: []})).status
+    found = await read(gate, "Encounter/ana-program", "valley-er", "ETREAT", **claims)
+    assert 200 == found.status
+    told = (await gate.explain(found))["attempts"][-1]["intent"]
+    assert "document_2.51c" in told["account"]["obligations"]
+    assert [(one, "valley", "token") for one in EMERGENCY] == [
+        (one["fact"], one["by"], one["how"]) for one in told["attested"]
+    ]
+    half = claims | {CLAIM: [{"fact": EMERGENCY[0]}]}
+    assert 404 == (await read(gate, "Encounter/ana-program", "valley-er", "ETREAT", **half)).status
+
+
+# The ledger ----------------------------------------------------------------------------------------------------------
+async def test_the_ledger_tells_which_attestation_it_was(gate, house):
+    """The open part names the fact, whose word it is and where it stands, and no patient; of a patient of whom nothing
+    leaves not even that something was attested."""
+    general = [
+        {"fact": "calaim_purpose", "holds": True, "by": "mercy", "how": "standing", "name": "purposes-2026"},
+        {"fact": REFERRAL, "holds": True, "by": "mercy", "how": "standing", "name": "attestations[1]"},
+    ]
+    doras = {"fact": REFERRAL, "holds": False, "by": "mercy", "how": "standing", "name": "attestations[2]"}
+    attempt = (await gate.explain(await read(gate, "CarePlan/dora-plan", "lodge-intake")))["attempts"][-1]
+    assert general == attempt["intent"]["attested"]
+    assert {"story|dora": [doras]} == attempt["story"]["attested"]
+    with closing(sqlite3.connect(house[1] / "ledger.sqlite")) as ledger:
+        rows = ledger.execute("SELECT body FROM records ORDER BY sequence DESC LIMIT 2").fetchall()
+    assert b"dora" not in b"".join(row[0] for row in rows)
+
+
+async def test_the_ledger_tells_of_a_patients_attestation_where_something_left(gate):
+    """What was attested of one patient stands in the open part too, without the patient, where a record went by it."""
+    one = [{"fact": REFERRAL, "patient": "Patient/ana"}]
+    found = await push(gate, plan("new", "ana"), **{CLAIM: one})
+    attempt = (await gate.explain(found))["attempts"][-1]
+    told = {"fact": REFERRAL, "holds": True, "by": "mercy", "how": "token", "name": "claim 0"}
+    assert [told] == attempt["intent"]["attested"]
+    assert {"story|ana": [told]} == attempt["story"]["attested"]
+
+
+# Derived at the door as in a question --------------------------------------------------------------------------------
+@pytest.mark.parametrize(("instant", "status"), [("07:59", 404), ("08:01", 200)])
+async def test_who_comes_of_age_does_so_in_the_profiles_zone(gate, instant, status):
+    """Eighteen is counted from Patient.birthDate, by the clock of the place whose law it is."""
+    before = gate.services.clock
+    at = datetime.fromisoformat(f"2026-03-01T{instant}:00").replace(tzinfo=UTC)
+    gate.serve_with(clock=lambda: at)
+    try:
+        assert status == (await read(gate, "CarePlan/ben-plan", "valley-ehr")).status
+    finally:
+        gate.serve_with(clock=before)
+
+
+async def test_a_patient_of_unknown_age_is_no_adult(gate):
+    """Without a birth date nobody is taken for an adult."""
+    assert 200 == (await read(gate, "CarePlan/ana-plan", "valley-ehr")).status
+    assert 404 == (await read(gate, "CarePlan/cleo-plan", "valley-ehr")).status
+
+
+async def test_a_program_is_one_by_its_type(gate):
+    """Who is registered with a type that is a Part 2 program is one, whether or not the flag says so."""
+    assert 404 == (await read(gate, "Encounter/ana-program", "valley-ehr")).status

@@ -1,0 +1,63 @@
+"""What the ledger tells of attestations, and to whom."""
+
+from datetime import UTC, datetime
+
+from consent_store.model import ACT_REASON, Coding, PatientKey
+from consent_store.store import Subject
+from gateway.decision.model import Decision, Verdict
+from gateway.directory.model import Attestation
+from gateway.ledger.attested import attested_of
+from gateway.ledger.model import Account, Attempt, Disclosed, Intent, Story
+from gateway.ledger.telling import tell
+
+ROSA, OMAR = PatientKey("s", "rosa"), PatientKey("s", "omar")
+LAW = Attestation(fact="required_by_law", by="plan", name="law-1")
+ROSAS = Attestation(fact="subject_has_capacity", by="clinic", name="claim 0", holds=False, standing=False, patient=ROSA)
+ITEM = Attestation(fact="hh_received_same_item_from_mco", by="home", name="item-1", source="s", resource="Claim/1")
+GONE = Account(disclosed=(Disclosed(OMAR, ("Claim/2",)),))
+STORY = Story(decisions=(Decision(at="", resource="Claim/1", subjects=(ROSA,), verdict=Verdict.WITHHELD),))
+
+
+def test_of_whom_nothing_leaves_the_open_part_tells_nothing():
+    """What was attested of a patient or record that is withheld stands in the restricted story alone."""
+    open_part, of_each = attested_of((LAW, ROSAS, ITEM), [Subject(ROSA), Subject(OMAR)], GONE, STORY)
+    assert ["law-1"] == [one.name for one in open_part]
+    assert {"s|rosa": ["claim 0"], "Claim/1": ["item-1"]} == {
+        whose: [one.name for one in several] for whose, several in of_each.items()
+    }
+
+
+def test_of_whom_something_leaves_it_names_nobody():
+    """The open part says what, by whom and where it was attested."""
+    account = Account(disclosed=(Disclosed(ROSA, ("Claim/1",)),))
+    open_part, _ = attested_of((ROSAS, ITEM), [Subject(ROSA)], account, STORY)
+    assert [("clinic", "token", False), ("home", "standing", True)] == [(o.by, o.how, o.holds) for o in open_part]
+    assert "rosa" not in str(open_part)
+
+
+def test_a_privacy_officer_is_told_each_once():
+    """The story in words names the fact, whose word it was, where it stands, and of whom."""
+    account = Account(disclosed=(Disclosed(ROSA, ("Claim/1",)),))
+    open_part, of_each = attested_of((LAW, ROSAS), [Subject(ROSA)], account, STORY)
+    intent = Intent(
+        request_id="0" * 32,
+        at=datetime(2026, 11, 22, tzinfo=UTC),
+        tenant="t",
+        route="r",
+        interaction="read",
+        direction="read",
+        issuer="i",
+        client="c",
+        discloser="clinic",
+        recipient="plan",
+        purpose=Coding(ACT_REASON, "TREAT"),
+        profile="base",
+        profile_digest="d",
+        attested=open_part,
+        account=account,
+    )
+    lines = list(tell([Attempt(1, intent, Story(attested=of_each))]))
+    assert ["  attested in the directory by plan: required_by_law (law-1)"] == [one for one in lines if "law-1" in one]
+    assert ["  attested in the token by clinic: subject_has_capacity does not hold (claim 0), of s|rosa"] == [
+        one for one in lines if "claim 0" in one
+    ]
