@@ -24,11 +24,13 @@ from gateway.demo.run import run
 from gateway.errors import GatewayError, ProfileError, QuestionError
 from gateway.facts.answer import Shelf, answer
 from gateway.facts.cases import failures, read_cases
+from gateway.facts.explain import explain as explain_question
+from gateway.facts.explain_text import explanation_lines
 from gateway.facts.labelling import Labeller
 from gateway.fhir.strict import MalformedJson
 from gateway.identity.dev_issuer import development_token, new_key
 from gateway.label_command import LINES, Run, compared_with, progress, records_in, summary
-from gateway.ledger.model import Ledger
+from gateway.ledger.model import REQUEST_ID, Ledger
 from gateway.ledger.telling import tell
 from gateway.policy.model import PartyMatch, Policy, Rule
 
@@ -202,10 +204,43 @@ def demo(
 
 @app.command()
 def explain(
-    request_id: Annotated[str, typer.Argument(help="The X-Request-Id of an answer.")],
-    config: Annotated[Path, typer.Option("--config", help="The settings file of the gateway that answered.")],
+    what: Annotated[
+        str, typer.Argument(help="A file with one question, or - for stdin; with --config an answer's X-Request-Id.")
+    ],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The settings file of the gateway that answered the request.")
+    ] = None,
+    record: Annotated[
+        list[str] | None, typer.Option("--record", help="Only this record: Type/id, or its pointer.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The explanation as JSON (docs/explain.md).")] = False,  # noqa: FBT002
+    profiles: Profiles = None,
 ) -> None:
-    """Tell a privacy officer what one request got, what was withheld, and why. Reads the ledger's restricted part."""
+    """Tell a privacy officer what was decided and why, what was skipped, and what would change it (docs/explain.md).
+
+    Of a request that was answered, what the ledger's restricted part has of it.
+    """
+    if config is not None:
+        _explain_request(what, config)
+        return
+    shelf = _shelf(profiles)
+    if what != "-" and REQUEST_ID.fullmatch(what) and not Path(what).exists():
+        _stop("the request of an id is told with --config", 2)
+    raw = sys.stdin.buffer.read() if what == "-" else _read(what)
+    try:
+        found = explain_question(raw, shelf, record or ())
+    except QuestionError as wrong:
+        _stop(wrong.message, 2)
+    except Exception as broken:  # noqa: BLE001  as with decide
+        _stop(f"{_INTERNAL} ({type(broken).__name__})", 3)
+    if as_json:
+        _print(found)
+        return
+    for line in explanation_lines(found):
+        _out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _explain_request(request_id: str, config: Path) -> None:
     attempts = _ledger(config, lambda ledger: ledger.explain(request_id))
     if not attempts:
         _stop("no request of this id is recorded", 2)

@@ -1,4 +1,4 @@
-"""A question as an explanation says it could be otherwise: `given` put into its JSON, without the gateway's own code."""
+"""A question as an explanation says it could be: `given` put into its JSON, without the gateway's own code."""
 
 import copy
 import json

@@ -24,6 +24,7 @@ from gateway.bootstrap.stores import open_consents
 from gateway.control.app import Deps, control_app
 from gateway.errors import ProfileError, Unavailable
 from gateway.facts.answer import answer
+from gateway.facts.explain import explain
 from gateway.facts.label_writing import label_answer
 from gateway.identity.tokens import FetchedKeys, FixedKeys, Keys, Verifier
 from gateway.ledger.model import Ledger
@@ -98,6 +99,7 @@ async def build(settings: Settings, folder: Path = Path()) -> AsyncIterator[Plan
                 clock=clock.now,
                 outcome=outcome,
                 decide=lambda question: answer(question, house.shelf),
+                explain=lambda question, records: explain(question, house.shelf, records),
                 label=lambda raw, profile, lines: label_answer(
                     raw, house.shelf, profile, house.live.directory, lines=lines
                 ),

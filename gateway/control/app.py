@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -31,9 +32,10 @@ from gateway.control.answers import (
 )
 from gateway.control.consents import ConsentApi, bundle, version_headers
 from gateway.control.directory_summary import summary
-from gateway.control.media import NDJSON, R4, asked_version, body_is_lines, content_type, sent_version
+from gateway.control.media import NDJSON, R4, asked_version, body_is_lines, content_type, sent_version, wants_text
 from gateway.directory.model import Directory
 from gateway.errors import GatewayError, NotSupported, NotVisible, ProfileError, Unacceptable, Unprocessable
+from gateway.facts.explain_text import explanation_lines
 from gateway.ledger.model import REQUEST_ID, Ledger
 
 CONSENT_BYTES: Final = 1024 * 1024
@@ -42,9 +44,10 @@ _LOG: Final = logging.getLogger("gateway.control")
 
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
     """What bootstrap hands in. `sources` are the servers whose patients consents are about, with their base URLs;
-    `decide` answers a question's text (QuestionError); `label` gives a body with its labels by a profile, line by line
-    or whole (QuestionError); `reload` reads the directory anew and gives its revision (ProfileError); `ready` tells by
-    name what works; `base_url` is this plane's own, as clients see it."""
+    `decide` answers a question's text, `explain` tells of its records, all or those named (QuestionError); `label`
+    gives a body with its labels by a profile, line by line or whole (QuestionError); `reload` reads the directory anew
+    and gives its revision (ProfileError); `ready` tells by name what works; `base_url` is this plane's own, as clients
+    see it."""
 
     verifier: TokenVerifier
     directory: Callable[[], Directory]
@@ -55,6 +58,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     outcome: OutcomeOf
     decide: Callable[[bytes], Mapping[str, Any]]
+    explain: Callable[[bytes, tuple[str, ...]], Mapping[str, Any]]
     label: Callable[[bytes, str, bool], bytes]
     reload: Callable[[], Awaitable[str]]
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
@@ -94,6 +98,7 @@ def control_app(deps: Deps) -> FastAPI:
     _health(app, deps)
     _consents(app, deps, access)
     _officers(app, deps, access)
+    _questions(app, deps, access)
     return app
 
 
@@ -174,21 +179,6 @@ def _officers(app: FastAPI, deps: Deps, access: Authorise) -> None:
         who.need(Role.OPERATOR)
         return Response(generate_latest(deps.metrics), media_type=CONTENT_TYPE_LATEST)
 
-    @app.post("/control/decide")
-    async def decide(request: Request, who: Annotated[Access, Depends(access)]) -> Response:
-        who.need(Role.PRIVACY_OFFICER, Role.OPERATOR)
-        raw = await body_of(request, deps.question_bytes)
-        return json_response(await run_in_threadpool(deps.decide, raw))
-
-    @app.post("/control/label")
-    async def label(request: Request, who: Annotated[Access, Depends(access)], profile: str = "us-part2") -> Response:
-        who.need(Role.PRIVACY_OFFICER, Role.OPERATOR)
-        lines = body_is_lines(request.headers.get("content-type", ""))
-        raw = await body_of(request, deps.question_bytes)
-        labelled = await run_in_threadpool(deps.label, raw, profile, lines)
-        _tell("label", who)
-        return Response(labelled, media_type=NDJSON if lines else FHIR_JSON)
-
     @app.get("/control/explain/{request_id}")
     async def explain(request_id: str, who: Annotated[Access, Depends(access)]) -> Response:
         who.need(Role.PRIVACY_OFFICER)
@@ -217,3 +207,30 @@ def _officers(app: FastAPI, deps: Deps, access: Authorise) -> None:
     async def openapi(who: Annotated[Access, Depends(access)]) -> Response:
         who.need(Role.OPERATOR)
         return json_response(app.openapi())
+
+
+def _questions(app: FastAPI, deps: Deps, access: Authorise) -> None:
+    @app.post("/control/decide")
+    async def decide(request: Request, who: Annotated[Access, Depends(access)]) -> Response:
+        who.need(Role.PRIVACY_OFFICER, Role.OPERATOR)
+        raw = await body_of(request, deps.question_bytes)
+        return json_response(await run_in_threadpool(deps.decide, raw))
+
+    @app.post("/control/explain")
+    async def explain_question(request: Request, who: Annotated[Access, Depends(access)]) -> Response:
+        who.need(Role.PRIVACY_OFFICER)
+        raw = await body_of(request, deps.question_bytes)
+        found = await run_in_threadpool(deps.explain, raw, tuple(request.query_params.getlist("record")))
+        _tell("explain question", who)
+        if wants_text(request.headers.get("accept", "")):
+            return PlainTextResponse("\n".join(explanation_lines(found)) + "\n")
+        return json_response(found)
+
+    @app.post("/control/label")
+    async def label(request: Request, who: Annotated[Access, Depends(access)], profile: str = "us-part2") -> Response:
+        who.need(Role.PRIVACY_OFFICER, Role.OPERATOR)
+        lines = body_is_lines(request.headers.get("content-type", ""))
+        raw = await body_of(request, deps.question_bytes)
+        labelled = await run_in_threadpool(deps.label, raw, profile, lines)
+        _tell("label", who)
+        return Response(labelled, media_type=NDJSON if lines else FHIR_JSON)

@@ -55,6 +55,13 @@ def asked_version(accept: str) -> str | None:
     return None if None in named or len(set(named)) > 1 else named[0]
 
 
+def wants_text(accept: str) -> bool:
+    """Say whether an Accept header asks for plain text before JSON."""
+    kinds = [_parsed(choice)[0] for choice in accept.split(",")]
+    named = [kind for kind in kinds if kind == "text/plain" or kind in _TYPES | _ANY]
+    return named[:1] == ["text/plain"]
+
+
 def content_type(fhir_version: str) -> str:
     """Give the Content-Type of a resource of this FHIR version."""
     return f"application/fhir+json; fhirVersion={fhir_version}; charset=utf-8"

@@ -215,7 +215,8 @@ class Candidates:
 
     def _periods(self) -> Iterator[Period]:
         directory = self.facts.directory
-        yield from (one.period for one in (*directory.agreements, *directory.relationships))
+        yield from (one.period for one in directory.agreements)
+        yield from (one.period for one in directory.relationships)
         for subject in self.facts.subjects.values():
             for consent in subject.consents:
                 if isinstance(consent, Consent):

@@ -150,9 +150,14 @@ class _Search:
     def ways(self, at: str, alterations: Sequence[Alteration], *, wider: bool) -> Iterator[Way]:
         """Give what makes the record at a pointer come out wider (or narrower), each alone, else together."""
         told = 0
+        timed = False
         for one in alterations:
-            if told < WAYS and (way := self._way(at, (one,), wider=wider)) is not None:
+            if told >= WAYS or (timed and one.kind is Kind.LATER):
+                continue
+            way = self._way(at, (one,), wider=wider)
+            if way is not None:
                 told += one.kind not in {Kind.OTHER_PURPOSE, Kind.LATER}
+                timed = timed or one.kind is Kind.LATER
                 yield way
         if told or not wider:
             return

@@ -121,13 +121,15 @@ class _Probe:
         name = name_of(consent)
         alone = self._alone(consent)
         effect = {Answer.PERMIT: "permit", Answer.DENY: "deny"}.get(alone, "")
-        if name in self.spoke or name in self.permits:
+        refused = self.case.consents.answer is Answer.DENY
+        if name in self.spoke or (name in self.permits and not refused):
             return NearConsent(name, True, effect, tuple(self._short(name)), ())  # noqa: FBT003
         if isinstance(consent, Unreadable):
             why = [Why(Lack.NOT_EVALUABLE, f"it cannot be read: {consent.why}"), *self._silenced(alone)]
             return NearConsent(name, False, "deny", tuple(why))  # noqa: FBT003
         if effect:
-            return NearConsent(name, False, effect, tuple(self._silenced(alone)))  # noqa: FBT003
+            why = [*self._silenced(alone), *self._short(name)]
+            return NearConsent(name, False, effect, tuple(why))  # noqa: FBT003
         return self._silent(name, consent)
 
     def _alone(self, consent: Consent | Unreadable) -> Answer:

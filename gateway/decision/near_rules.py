@@ -5,7 +5,7 @@ Rules of this file
 2. A rule came near where it is about this record between these parties, and something else kept it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -50,7 +50,7 @@ class NearRule(msgspec.Struct, frozen=True):
     because: tuple[Because, ...]
 
 
-_WORDS: Final = {
+_WORDS: Final[Mapping[str, str]] = {
     Condition.CONSENT_PERMITS: "a consent of the patient permits it",
     Condition.CONSENT_NAMES_RECIPIENT: "a consent that permits it names the recipient",
     Condition.PART2_COMPLIANT_CONSENT: "a consent that permits it meets 42 CFR 2.31",

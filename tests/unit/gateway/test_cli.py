@@ -207,3 +207,40 @@ def test_context_and_directory_are_read_for_labelling(tmp_path):
     assert 0 == result.exit_code, result.stderr
     codes = [one["code"] for one in json.loads(result.stdout)["meta"]["security"]]
     assert ["R", "42CFRPart2", "HIV"] == codes
+
+
+def test_a_question_is_explained_in_words_and_as_json(repository):
+    """The clinic's visit is withheld for want of a Part 2 consent; JSON says the same as the words."""
+    file = str(repository / "docs/examples/question.json")
+    words = run("explain", file, "--record", "Encounter/11")
+    found = json.loads(run("explain", file, "--json").stdout)
+
+    assert 0 == words.exit_code
+    assert "Encounter/11" in words.stdout
+    assert "a consent that meets 42 CFR 2.31 were on file" in words.stdout
+    assert "Encounter/10" not in words.stdout
+    assert ["Encounter/10", "Encounter/11"] == [record["resource"] for record in found["records"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("-",), "not a question"),
+        (("0" * 32,), "--config"),
+        (("no-such-file",), "cannot be read"),
+    ],
+)
+def test_what_cannot_be_explained_exits_two(words, told):
+    """No question, no file, an id without the gateway it is of."""
+    result = run("explain", *words, stdin="{}")
+
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert told in result.stderr
+
+
+def test_a_record_that_is_not_there_is_not_explained(repository):
+    """A record that the question does not have is an error that names it."""
+    result = run("explain", str(repository / "docs/examples/question.json"), "--record", "Claim/1")
+
+    assert 2 == result.exit_code
+    assert "no record `Claim/1`" in result.stderr

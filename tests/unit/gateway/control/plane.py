@@ -13,11 +13,13 @@ from consent_store.validate import KnownCodes
 from gateway.control.app import Deps, control_app
 from gateway.directory.model import Agreement, Client, Directory, Participant, Relationship
 from gateway.errors import ProfileError, QuestionError
+from gateway.facts.explain import explain
 from gateway.identity.dev_issuer import ALGORITHM, development_token, new_key, public_keys
 from gateway.identity.tokens import FixedKeys, Verifier
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.proxy.outcomes import outcome
 from gateway.settings import DEVELOPMENT_ISSUER, Issuer
+from tests.questions import SHELF
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 KEY = new_key()
@@ -64,6 +66,7 @@ class Plane:
             clock=lambda: NOW,
             outcome=outcome,
             decide=self.decide,
+            explain=lambda question, records: explain(question, SHELF, records),
             label=self.label,
             reload=self.reload,
             ready=self.ready,

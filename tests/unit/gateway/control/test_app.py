@@ -17,6 +17,7 @@ DOORS = [
     ("POST", "/control/reload", {"operator"}),
     ("POST", "/control/decide", {"operator", "privacy_officer"}),
     ("POST", "/control/label", {"operator", "privacy_officer"}),
+    ("POST", "/control/explain", {"privacy_officer"}),
     ("GET", f"/control/explain/{'0' * 32}", {"privacy_officer"}),
     ("GET", "/fhir/Consent?patient=Patient/rosa", {"privacy_officer", "patient_app"}),
     ("GET", "/fhir/Consent/x", {"privacy_officer", "patient_app"}),
