@@ -28,6 +28,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
     subjects: Mapping[PatientKey, SubjectFacts]
     context: tuple[ResourceView, ...] = ()
+    named: tuple[ResourceView, ...] = ()  # what consents name: it shows who is who, and is no record of the document's
     revisions: Mapping[Subject, Revision] = {}
     stated_resources: Mapping[str, Mapping[str, bool]] = {}  # facts stated of single resources, by "Type/id" or pointer
     own: frozenset[Base] = frozenset()  # bases whose absolute references are ours

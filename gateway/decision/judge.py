@@ -247,7 +247,7 @@ def _telling(document: Document, whole: Document, facts: Facts) -> Iterator[Reso
     held = {(view.type, view.id) for view in kept if "/contained/" not in view.at}
     beside = (inner for view in whole.views[len(document.views) :] for inner in every_view(view))
     yield from kept
-    yield from (view for view in beside if (view.type, view.id) not in held)
+    yield from (view for view in (*beside, *facts.named) if (view.type, view.id) not in held)
 
 
 def _slot(prefix: str) -> str:

@@ -5,20 +5,30 @@ Rules of this file
    gathered record comes from (organisations, its encounter and that one's organisations), what it carries labels of
    (labels.propagation), its patients and drugs.
 2. Nothing is fetched here; a reference of another form than `Type/id` on this server is never fetched (L073).
+3. Consents name parties (groups, teams, roles, organisations) and records by relation: these are gathered for the
+   consents alone, at most so many; what is left out cannot be told, so it permits nothing and stops no deny.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Final
 
 import msgspec
 
+from consent_store.model import Consent, Meaning, Provision, Reference, Status, Unreadable
 from gateway.fhir.origins import source_references
-from gateway.fhir.references import Local
+from gateway.fhir.references import Base, Local, parse
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
 from gateway.labels.propagation import carrying
 
 # Consents are policy input, read from the consent store; what people wrote about others' reading is never context.
 _NEVER_CONTEXT = frozenset({"Consent", "AuditEvent", "Provenance", "Binary"})
+# Who may stand behind a party of a Consent, and who shows it.
+_PARTIES: Final = frozenset({"Group", "CareTeam", "PractitionerRole", "Organization", "Practitioner"})
+_SIGNERS: Final = frozenset({"RelatedPerson"})
+MOST_NAMED: Final = 500
+"""Records gathered because consents name them, for one exchange and round."""
 
 
 class Needs(msgspec.Struct, frozen=True):
@@ -38,6 +48,60 @@ def second_round(context: Iterable[ResourceView], resolver: Resolver) -> Needs:
     """Give what says where gathered records come from, and whom they are about. Asked twice: the second time it gives
     the organisations of the encounters that the first time gave."""
     return _missing(((found, view) for view in context for found in _telling(view)), resolver)
+
+
+def named_by(
+    consents: Iterable[Consent | Unreadable], source: str, own: frozenset[Base], known: frozenset[str], *, records: bool
+) -> Needs:
+    """Give what must be seen to tell whom and what the active consents of this server name (consent-semantics sections
+    3 and 4): parties, but not those of the directory, `known`; whoever signed for a patient; and with `records` those
+    whose own references `related` asks for."""
+    found = dict.fromkeys(
+        one
+        for consent in consents
+        if isinstance(consent, Consent) and consent.status is Status.ACTIVE and consent.patient.source == source
+        for one in _named(consent, records=records)
+    )
+    return _local(((reference.reference, types) for reference, types in found), own, known)
+
+
+def members_of(views: Iterable[ResourceView], own: frozenset[Base], known: frozenset[str]) -> Needs:
+    """Give who stands behind gathered groups, teams and roles, other than the parties of the directory."""
+    shown = (view for view in views if view.type in {"Group", "CareTeam", "PractitionerRole"})
+    return _local(((one.reference, _PARTIES) for view in shown for one in view.references), own, known)
+
+
+def _named(consent: Consent, *, records: bool) -> Iterator[tuple[Reference, frozenset[str] | None]]:
+    """Give each reference with the types it may be gathered as; None: any."""
+    yield from ((one, _PARTIES) for one in (*consent.custodians, *consent.grantees))
+    yield from ((one, _SIGNERS) for one in consent.performers)
+    waiting: list[Provision] = list(consent.provisions)
+    while waiting:
+        provision = waiting.pop()
+        waiting.extend(provision.nested)
+        yield from ((actor.reference, _PARTIES) for actor in provision.actors if actor.reference is not None)
+        for one in provision.data:
+            if one.meaning is Meaning.AUTHORED_BY:
+                yield one.reference, _PARTIES
+            elif one.meaning is Meaning.RELATED and records:
+                yield one.reference, None
+
+
+def _local(
+    found: Iterable[tuple[str | None, frozenset[str] | None]], own: frozenset[Base], known: frozenset[str]
+) -> Needs:
+    targets = ((parse(text, own), types) for text, types in found if text is not None)
+    names = dict.fromkeys(
+        (target.type, target.id)
+        for target, types in targets
+        if isinstance(target, Local)
+        and target.text not in known
+        and (target.type in types if types is not None else target.type not in _NEVER_CONTEXT)
+    )
+    by_type: dict[str, set[str]] = {}
+    for type_, id_ in islice(names, MOST_NAMED):
+        by_type.setdefault(type_, set()).add(id_)
+    return Needs({name: frozenset(ids) for name, ids in by_type.items()})
 
 
 def _telling(view: ResourceView) -> Iterable[ReferenceAt]:

@@ -5,7 +5,9 @@ Rules of this file
    (docs/decisions/0002-context.md).
 2. Nothing is asked twice for one request, and nothing is kept for another.
 3. A call that fails fails the exchange; what does not come back stays unknown (leaks.md point 11, L088).
-4. For a push only patients are gathered: the answer to a sender must not rest on records it may not see (L012).
+4. For a push only patients are gathered, and the parties that consents name: the answer to a sender must not rest on
+   records it may not see (L012).
+5. What consents name is gathered after them, with the members of groups, teams and roles, three steps deep.
 """
 
 import asyncio
@@ -14,15 +16,17 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
-from consent_store.store import ConsentStore, StoreUnavailable
+from consent_store.model import Consent, Unreadable
+from consent_store.store import ConsentStore, Found, StoreUnavailable
 from gateway.decision.addresses import Outward
+from gateway.decision.consents.relations import references_of
 from gateway.decision.facts import Facts
 from gateway.decision.judge import in_context
 from gateway.decision.model import Direction, Exchange
 from gateway.directory.model import Directory
 from gateway.errors import Unavailable, UpstreamFault
 from gateway.facts.live import everyone, facts_of, subjects_of, unseen
-from gateway.facts.needs import first_round, second_round
+from gateway.facts.needs import first_round, members_of, named_by, second_round
 from gateway.fhir import strict
 from gateway.fhir.bundle import Bundle, Document, scan
 from gateway.fhir.query import build_query
@@ -38,6 +42,7 @@ Name = tuple[str, str]
 
 _TOGETHER: Final = 50  # ids in one search
 _AT_ONCE: Final = 8  # calls under way for one request
+_MEMBERS_DEEP: Final = 3  # groups of groups of teams: nobody nests deeper
 _PAGES: Final = 50  # pages of one such search; a server that gives more is broken
 
 
@@ -139,6 +144,8 @@ async def gather(
         snapshot = await consents.snapshot(tuple(subjects.values()))
     except StoreUnavailable:
         raise Unavailable("the consents that this needs cannot be read") from None
+    found = [one for each in snapshot.values() if isinstance(each, Found) for one in each.consents]
+    named = await _named(found, context, door, directory, records=exchange.direction is Direction.READ)
     return facts_of(
         exchange=exchange,
         policy=door.policy,
@@ -147,6 +154,7 @@ async def gather(
         outward=_outward(door) if exchange.direction is Direction.READ else None,
         source=source,
         context=tuple(beside.values()),
+        named=tuple(named.values()),
         known=known,
         subjects=subjects,
         snapshot=snapshot,
@@ -156,6 +164,21 @@ async def gather(
 def _outward(door: Door) -> Outward:
     """Give where the upstream is, for what is read from it; what a client pushes names our door, or its own."""
     return Outward(parse_base(door.route.upstream), door.route.public_url)
+
+
+async def _named(
+    consents: Iterable[Consent | Unreadable], context: Context, door: Door, directory: Directory, *, records: bool
+) -> dict[Name, ResourceView]:
+    """Give what consents name, and who stands behind the groups, teams and roles among that."""
+    own = door.own
+    known = frozenset().union(*(references_of(party, own) for party in directory.participants.values()))
+    wanted = named_by(consents, door.route.source, own, known, records=records)
+    named = new = await context.take(wanted.by_type)
+    for _ in range(_MEMBERS_DEEP):
+        further = await context.take(members_of(new.values(), own, known).by_type)
+        new = {name: view for name, view in further.items() if name not in named}
+        named = named | new
+    return named
 
 
 async def _records(document: Document, context: Context, door: Door) -> dict[Name, ResourceView]:

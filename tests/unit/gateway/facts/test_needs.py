@@ -3,9 +3,10 @@
 import json
 
 from gateway.decision.judge import in_context
-from gateway.facts.needs import first_round, second_round
+from gateway.facts.needs import MOST_NAMED, first_round, members_of, named_by, second_round
 from gateway.fhir.bundle import read_document
 from gateway.fhir.resolver import Resolver
+from tests.consents import actor, good, permit, r4
 
 VISIT = {"reference": "Encounter/e"}
 
@@ -62,3 +63,53 @@ def test_nothing_that_is_policy_or_content_is_gathered():
         "entry": [{"item": {"reference": f"{kind}/1"}} for kind in ("Consent", "AuditEvent", "Provenance", "Binary")],
     }
     assert ({}, {}) == gathered(record)
+
+
+def told_by(provision, *, records=True, source="ehr", known=frozenset({"Organization/o1"}), **more):
+    """What an active consent with this root names, as ids by type."""
+    consent = good(r4(provision=provision, **more))
+    return dict(named_by([consent], source, frozenset(), known, records=records).by_type)
+
+
+def test_parties_that_a_consent_names_are_gathered():
+    """Actors of every role and custodians, at any depth; not those of the directory, nor patients."""
+    deep = permit(
+        provision=[{"type": "deny", "actor": [actor("CareTeam/t")], "provision": [permit(actor=[actor("Group/h")])]}]
+    )
+    deep["actor"] = [actor("Group/g"), actor("Organization/o7"), actor("Patient/1"), actor("Practitioner/a", "AUT")]
+    found = told_by(deep, known=frozenset({"Organization/o7"}))
+    everybody = {"Group": {"g", "h"}, "CareTeam": {"t"}, "Practitioner": {"a"}, "Organization": {"o1"}}
+    assert everybody == found
+
+
+def test_records_are_gathered_where_their_own_references_are_asked_for():
+    """`related` looks from the named record; the other meanings do not need it. Never for a push."""
+    meanings = ("instance", "related", "dependents", "authoredby")
+    data = [{"meaning": one, "reference": {"reference": f"Encounter/{one}"}} for one in meanings]
+    assert {"Encounter": {"related"}} == told_by(permit(data=data))
+    assert {} == told_by(permit(data=data), records=False)
+
+
+def test_a_consent_of_another_server_names_nothing_of_ours():
+    """Its relative references are relative to another server."""
+    assert {} == told_by(permit(actor=[actor("Group/g")]), source="another")
+
+
+def test_no_more_is_gathered_than_the_most():
+    """A consent that names thousands costs no more than the bound."""
+    found = told_by(permit(actor=[actor(f"Group/g{number}") for number in range(3 * MOST_NAMED)]))
+    assert MOST_NAMED == len(found["Group"])
+
+
+def test_members_are_gathered_and_those_of_the_directory_are_known():
+    """The members of a group, the participants of a team, who works in a role; never patients."""
+    one = {
+        "resourceType": "Group",
+        "id": "g",
+        "member": [{"entity": {"reference": who}} for who in ("Patient/1", "CareTeam/t")],
+    }
+    two = {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/p"}}
+    two["organization"] = {"reference": "Organization/o7"}
+    views = [view for tree in (one, two) for view in document(tree).views]
+    found = members_of(views, frozenset(), frozenset({"Organization/o7"}))
+    assert {"CareTeam": {"t"}, "Practitioner": {"p"}} == dict(found.by_type)
