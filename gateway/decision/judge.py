@@ -123,6 +123,9 @@ class _Judge:
         self.fates = Fates(self.bench, self._opinion)
         self.reach = Reach(document, resolver, self.bench.sources.resolve, self._opinion)
         self.views = [inner for view in document.views for inner in every_view(view)]
+        beside = whole.views[len(document.views) :]
+        # What would not be released by itself is not to be pointed at: the context is freed of residue too.
+        self.beside = [inner for view in beside for inner in every_view(view)]
 
     def _open(self, view: ResourceView, container: Opinion | None) -> None:
         opinion = self.bench.opinion(view, container)
@@ -136,7 +139,7 @@ class _Judge:
     def judgement(self) -> Judgement:
         changed = True
         while changed:
-            changed = sum(self._spread(view) for view in self.views) > 0
+            changed = sum(self._spread(view) for view in (*self.views, *self.beside)) > 0
             for view in list(self.reach.unreached()):
                 changed = self._opinion(view).withhold(UNREACHED) or changed
         decisions = {view.at: self._decision(view) for view in reversed(self.views)}

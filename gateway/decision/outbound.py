@@ -34,16 +34,20 @@ _DISPLAY: Final = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinitio
 
 def labels_out(labels: Labels, ruling: Ruling) -> tuple[Coding, ...]:
     """Give the codes a released resource carries: its received labels that still speak of released content (none that
-    nobody knows), what Part 2 demands, and the refrain codes. Empty where it had none and nothing must be obeyed."""
+    nobody knows), what Part 2 demands, and the refrain codes. Empty where it had none and nothing must be obeyed.
+
+    Confidentiality comes first, the rest by system and code: not even their order tells what else there was (L039).
+    """
     received = [one for one in labels.labels if one.basis is Basis.RECEIVED and one.kind is not Kind.UNKNOWN]
     refrains = tuple(Coding(ACT_CODE, code) for code in ruling.refrains)
     part2 = PART2 in labels.policies and (PART2_LABEL in ruling.obligations or bool(refrains))
     if not received and not part2:
-        return refrains
+        return tuple(sorted(refrains, key=lambda one: one.code or ""))
     codes = [Coding(CONFIDENTIALITY, labels.confidentiality.name)]
     codes += [Coding(one.system, one.code) for one in received if one.kind is not Kind.CONFIDENTIALITY]
     codes += [Coding(ACT_CODE, PART2)] if part2 else []
-    return tuple(dict.fromkeys((*codes, *refrains)))
+    rest = sorted({*codes[1:], *refrains}, key=lambda one: (one.system or "", one.code or ""))
+    return (codes[0], *rest)
 
 
 def container_labels(released: Iterable[Coding]) -> tuple[Coding, ...]:
@@ -67,7 +71,7 @@ def meta_edits(view: ResourceView, out: tuple[Coding, ...], ruling: Ruling, whol
             return (Edit(Op.REPLACE if "meta" in view.tree else Op.INSERT, "/meta", msgspec.json.encode(fresh)),)
         return () if "meta" not in view.tree else (Edit(Op.CUT, "/meta"),)
     edits = [Edit(Op.CUT, f"/meta/{escape(name)}") for name in meta if not whole and name not in _META]
-    if out != view.security or ruling.scopes or not _plain(meta.get("security", [])):
+    if sorted(out, key=str) != sorted(view.security, key=str) or ruling.scopes or not _plain(meta.get("security", [])):
         edits += _member(meta, "security", security)
     if notice:
         kept = meta["extension"] if whole and isinstance(meta.get("extension"), list) else []

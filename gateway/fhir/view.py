@@ -27,6 +27,10 @@ class CodingAt(msgspec.Struct, frozen=True, gc=False):
     in_list: bool = True
 
 
+# Of these a type and a display make no reference.
+_NO_REFERENCES: Final = ("Coding", "RelatedArtifact", "relatedArtifact")
+
+
 class ReferenceAt(msgspec.Struct, frozen=True, gc=False):
     """A Reference element and where it stands (the pointer of the object that holds `reference` or `identifier`)."""
 
@@ -290,7 +294,7 @@ class _Walk:
         if not isinstance(reference, str | None) or ("reference" in node and reference is None):
             self.malformed.append(at)
         named = reference is not None or isinstance(identifier, dict)
-        if not named and (key.endswith("Coding") or not (isinstance(kind, str) or "display" in node)):
+        if not named and (key.endswith(_NO_REFERENCES) or not (isinstance(kind, str) or "display" in node)):
             return
         self.references.append(
             ReferenceAt(

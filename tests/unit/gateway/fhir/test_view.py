@@ -23,6 +23,16 @@ def test_a_resource_says_what_it_is_wherever_it_says_so():
     assert ("", ("/resourceType",)) == ((odd := read_resource(b'{"resourceType":["Patient"]}')).type, odd.malformed)
 
 
+def test_a_related_artifact_is_no_reference():
+    """It has a type and a display as a Reference may; its address is found as a link."""
+    artifact = {"type": "justification", "display": "Disclosed with consent.", "url": "http://x.example/y"}
+    found = view(relatedArtifact=[artifact], extension=[{"url": "u", "valueRelatedArtifact": artifact}])
+    assert [] == [one.at for one in found.references]
+    assert ["/relatedArtifact/0/url", "/extension/0/valueRelatedArtifact/url"] == [
+        one.at for one in found.links if one.text.startswith("http")
+    ]
+
+
 @pytest.mark.parametrize("raw", [b"[]", b'"Patient"', b"null", b'{"meta":{"security":[]},"meta":{}}', b"{"])
 def test_what_is_not_one_strict_object_is_refused(raw):
     """L059: a second `meta` without labels is an error, not a resource without labels."""

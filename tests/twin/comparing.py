@@ -1,0 +1,52 @@
+"""Whether two answers are the same, after the normalisations listed here and no other (leaks.md, The twin test, 4).
+
+Normalised: `Date`, `X-Request-Id` (random, of fixed length); `Bundle.id` where it is a random one; the value of a page
+cursor, of equal length in both; `meta.lastUpdated` of a resource, and ETag and Last-Modified that are made of it, only
+where the upstream stamps them itself, when it was loaded (`stamped`).
+"""
+
+import difflib
+import json
+import re
+from typing import Any
+
+from gateway.proxy.cursor import PARAMETER
+from tests.twin.asking import Seen
+
+HEADERS = frozenset({"date", "x-request-id"})
+_CURSOR = re.compile(rf"([?&]{re.escape(PARAMETER)}=)([A-Za-z0-9_.~%-]+)".encode())
+_BUNDLE_ID = re.compile(rb'(\{"resourceType":"Bundle","id":")[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"')
+_UPDATED = re.compile(rb'"lastUpdated":"[^"]*"')
+
+
+def normal(seen: Seen, *, stamped: bool = False) -> tuple[int, dict[str, tuple[str, ...]], bytes]:
+    """Give what may be compared of an answer."""
+    body = _CURSOR.sub(lambda found: found[1] + b"*" * len(found[2]), seen.body)
+    body = _BUNDLE_ID.sub(rb'\1*"', body)
+    headers = {name: values for name, values in seen.headers.items() if name not in HEADERS}
+    if stamped:
+        body = _UPDATED.sub(b'"lastUpdated":"*"', body)
+        headers = {name: ("*",) if name in {"etag", "last-modified"} else values for name, values in headers.items()}
+        if headers.get("content-length") == (str(len(seen.body)),):
+            headers["content-length"] = (str(len(body)),)
+    return seen.status, headers, body
+
+
+def difference(full: Seen, absent: Seen, *, stamped: bool = False) -> str:
+    """Tell how two answers differ, "" where they do not."""
+    one, other = normal(full, stamped=stamped), normal(absent, stamped=stamped)
+    if one == other:
+        return ""
+    lines = [f"status {one[0]} / {other[0]}"] if one[0] != other[0] else []
+    odd = [name for name in sorted({*one[1], *other[1]}) if one[1].get(name) != other[1].get(name)]
+    lines += [f"header {name}: {one[1].get(name)} / {other[1].get(name)}" for name in odd]
+    lines += list(difflib.unified_diff(_shown(one[2]), _shown(other[2]), "full", "absent", lineterm="", n=2))[:80]
+    return "\n".join(lines)
+
+
+def _shown(body: bytes) -> list[str]:
+    try:
+        tree: Any = json.loads(body)
+    except ValueError:
+        return body.decode("utf-8", "replace").splitlines()
+    return json.dumps(tree, indent=1, ensure_ascii=False).splitlines()
