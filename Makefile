@@ -51,7 +51,7 @@ test: lint ## everything that must hold before a commit, in under three minutes;
 	$(BIN)/pytest -n auto $(PYTEST) -m 'not slow and not browser and not hapi' $(TESTS)
 
 .PHONY: cases
-cases: .venv/.dev ## realise the decision cases of FILE as FHIR, ask them, tell the failures and count (FILE=path)
+cases: .venv/.dev ## realise the decision cases of FILE as exchanges at the door, tell the failures and count (FILE=path)
 	@$(BIN)/python -m tests.cases '$(FILE)'
 
 N ?= 2000

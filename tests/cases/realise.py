@@ -20,11 +20,9 @@ BORN = {"adult": "1980-03-01", "minor": "2012-03-01"}
 
 def question(case: dict[str, Any], vocabulary: dict[str, Any]) -> dict[str, Any]:
     """Give the decide question that a case is."""
-    sent = RECORDS[case["data_category"]]()
     born = BORN.get(case["subject_age"])
     birth = {"birthDate": born} if born else {}
-    records = [_named(r, n) for n, r in enumerate([*sent.keep, *sent.hold], 1)]
-    records = [{**r, **birth} if r["resourceType"] == "Patient" else r for r in records]
+    records = records_of(case, born)
     inside = any(r["resourceType"] == "Patient" for r in records)
     return {
         "v": 1,
@@ -45,6 +43,14 @@ def question(case: dict[str, Any], vocabulary: dict[str, Any]) -> dict[str, Any]
             "entry": [{"resource": one, "search": {"mode": "match"}} for one in records],
         },
     }
+
+
+def records_of(case: dict[str, Any], born: str | None) -> list[Resource]:
+    """Give the records that the case's data is, with ids, of a patient born then."""
+    sent = RECORDS[case["data_category"]]()
+    birth = {"birthDate": born} if born else {}
+    records = [_named(r, n) for n, r in enumerate([*sent.keep, *sent.hold], 1)]
+    return [{**r, **birth} if r["resourceType"] == "Patient" else r for r in records]
 
 
 ORGANISATIONS = [
