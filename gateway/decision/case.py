@@ -22,7 +22,8 @@ class Case(msgspec.Struct, frozen=True):
     """Everything that one subject's ruling on one resource turns on. `linked` is what the consents say of records that
     may be of the same person: only their refusals count. `stated` are the facts stated of the resource; `came_from`
     gives the participants from whom a Provenance shows that it came, `consents_as_part2` what the consents would say if
-    the record told of a Part 2 program, as a contact with one does."""
+    the record told of a Part 2 program, as a contact with one does, `consents_in` what they say of the record in
+    another exchange than this."""
 
     policy: Policy
     directory: Directory
@@ -36,6 +37,7 @@ class Case(msgspec.Struct, frozen=True):
     stated: Mapping[str, bool] = {}
     came_from: Callable[[], frozenset[str]] = frozenset
     consents_as_part2: Callable[[], ConsentAnswer] | None = None
+    consents_in: Callable[[Exchange], ConsentAnswer] | None = None
 
 
 Truth = bool | None
@@ -50,6 +52,12 @@ def stated(case: Case, fact: str) -> Truth:
     scopes = (case.stated, case.subject.stated if case.subject else {}, case.exchange.attested)
     said = [scope[fact] for scope in scopes if fact in scope]
     return all(said) if said else None
+
+
+REDISCLOSURE_NEEDS_CONSENT: Final = "redisclosure_needs_consent"
+"""The switch by which a recipient of Part 2 records passes them on only with another consent (42 CFR 2.33(b))."""
+SINGLE_TPO_CONSENT: Final = "single_tpo_consent"
+"""The switch by which one consent for all treatment, payment and operations counts though it names no end (2024)."""
 
 
 def standing(case: Case) -> tuple[Permit, ...]:

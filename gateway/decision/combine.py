@@ -74,6 +74,7 @@ def _scopes(rule: Rule, case: Case) -> list[str]:
 
 def _met(rule: Rule, case: Case, unmet: list[str] | None) -> bool:
     missing = [need.value for need in rule.needs if hold(need, case) is not True]
+    missing += [guard.value for guard in rule.unless_false if hold(guard, case) is False]
     if unmet is not None:
         unmet.extend(missing)
     return not missing

@@ -10,15 +10,32 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
+import msgspec
+
 from consent_store.dates import FhirDate
-from gateway.decision.case import Case, Truth, agreed_on, standing, stated
+from consent_store.model import ACT_REASON, Coding, Expiry
+from gateway.decision.case import (
+    REDISCLOSURE_NEEDS_CONSENT,
+    SINGLE_TPO_CONSENT,
+    Case,
+    Truth,
+    agreed_on,
+    standing,
+    stated,
+)
 from gateway.decision.consents import Permit, part2_compliant
 from gateway.decision.derived import DERIVED
 from gateway.decision.model import Answer
 from gateway.directory.lookups import related
+from gateway.directory.model import Participant
+from gateway.fhir.terminology import purpose_is_a
+from gateway.labels.assign import PART2
+from gateway.labels.model import Basis, Labels
 from gateway.policy.model import Condition
 
-__all__ = ["OF_THE_RECORD", "Case", "Truth", "adult", "derived_of", "hold", "relied_on", "why_not_part2"]
+__all__ = ["OF_THE_RECORD", "Case", "Truth", "adult", "derived_of", "hold", "programs_of", "relied_on", "why_not_part2"]
+TPO: Final = tuple(Coding(ACT_REASON, code) for code in ("TREAT", "HPAYMT", "HOPERAT"))
+"""Treatment, payment and health care operations (42 CFR 2.33(a)(2); 45 CFR 164.506)."""
 
 
 def hold(condition: Condition, case: Case) -> Truth:
@@ -56,9 +73,15 @@ def relied_on(needs: tuple[Condition, ...], case: Case) -> tuple[Permit, ...]:
 
 
 def _meets_part2(permit: Permit, case: Case) -> bool:
-    if case.subject is None:
+    if case.subject is None or _only_since_2024(permit, case):
         return False
     return part2_compliant(permit, case.exchange, case.subject, case.target, case.relations)[0]
+
+
+def _only_since_2024(permit: Permit, case: Case) -> bool:
+    """Say whether a consent for all of TPO names no end, where the operator does not take such a one (2.31(a)(7))."""
+    switched_off = SINGLE_TPO_CONSENT in case.policy.switches and not case.policy.on(SINGLE_TPO_CONSENT)
+    return switched_off and permit.consent.expiry is not Expiry.DATE and _for_all_tpo(permit)
 
 
 def _consent_permits(case: Case) -> Truth:
@@ -78,6 +101,54 @@ def _part2_compliant_consent(case: Case) -> Truth:
 def _part2_emergency(case: Case) -> Truth:
     # 42 CFR 2.51(a): a bona fide medical emergency, and consent cannot be obtained beforehand.
     return all_of(stated(case, fact) for fact in ("bona_fide_medical_emergency", "consent_cannot_be_obtained"))
+
+
+def _part2_redisclosure(case: Case) -> Truth:
+    # 42 CFR 2.33(b)(1): a covered entity or business associate that got the record under a consent for all treatment,
+    # payment and operations may pass it on as the HIPAA rules permit. Shown by that consent, from every program the
+    # record is of to this discloser.
+    subject, exchange = case.subject, case.exchange
+    if case.policy.on(REDISCLOSURE_NEEDS_CONSENT) or subject is None or case.consents_in is None:
+        return False
+    programs = programs_of(case.target.labels)
+    parties = [case.directory.participants.get(one) for one in sorted(programs)]
+    bound = exchange.discloser.hipaa_covered or _is_associate(case)
+    if not bound or exchange.discloser.part2_program or not parties or not _is_tpo(exchange.purpose):
+        return False
+    return all(party is not None and _received_under_tpo(case, party) for party in parties)
+
+
+def _received_under_tpo(case: Case, program: Participant) -> bool:
+    """Say whether a consent that meets 2.31 let this program give the record to the discloser, for all of TPO."""
+    asked = msgspec.structs.replace(
+        case.exchange, discloser=program, recipient=case.exchange.discloser, initiator=None, purpose=TPO[0]
+    )
+    answer = case.consents_in(asked) if case.consents_in is not None else None
+    if answer is None or answer.answer is not Answer.PERMIT:
+        return False
+    then = msgspec.structs.replace(case, exchange=asked, consents=answer)
+    return any(_for_all_tpo(permit) and _meets_part2(permit, then) for permit in standing(then))
+
+
+def _for_all_tpo(permit: Permit) -> bool:
+    return all(any(purpose_is_a(purpose, one) for one in permit.purposes) for purpose in TPO)
+
+
+def _is_tpo(purpose: Coding) -> bool:
+    return any(purpose_is_a(purpose, one) for one in TPO)
+
+
+def _is_associate(case: Case) -> bool:
+    who = case.exchange.discloser.id
+    return any(
+        one.type == "BAA" and who in one.between and one.period.covers(case.exchange.at, case.policy.zone, wide=False)
+        for one in case.directory.agreements
+    )
+
+
+def programs_of(labels: Labels) -> frozenset[str]:
+    """Give the participants because of whom labels say that a record is a Part 2 program's."""
+    return frozenset(one.source for one in labels.labels if one.code == PART2 and one.basis is Basis.SOURCE)
 
 
 def _part2_same_program(case: Case) -> Truth:
@@ -123,11 +194,13 @@ def _adult_only(case: Case) -> Truth:
 
 
 def adult(birth: FhirDate, at: datetime, zone: tzinfo | None) -> Truth:
-    """Say whether who was born on `birth` is 18 at `at`; None where a partial date or no zone leaves it open (L093)."""
-    first, last = birth.first(zone, wide=True), birth.after(zone, wide=True)
-    if _eighteen_years_after(last - timedelta(microseconds=1)) <= at:
+    """Say whether who was born on `birth` is 18 at `at`, counted in `zone` from the first minute of the birthday; None
+    where a partial date or no zone leaves it open (L093)."""
+    last = birth.end if birth.zoned else birth.end - timedelta(days=1)
+    coming = FhirDate(birth.text, _eighteen_years_after(birth.start), _eighteen_years_after(last), birth.zoned)
+    if coming.after(zone, wide=True) <= at:
         return True
-    return False if _eighteen_years_after(first) > at else None
+    return False if coming.first(zone, wide=True) > at else None
 
 
 def _eighteen_years_after(moment: datetime) -> datetime:
@@ -178,6 +251,7 @@ _TESTS: Final[Mapping[Condition, Callable[[Case], Truth]]] = {
     Condition.CONSENT_NAMES_RECIPIENT: _consent_names_recipient,
     Condition.PART2_COMPLIANT_CONSENT: _part2_compliant_consent,
     Condition.PART2_EMERGENCY: _part2_emergency,
+    Condition.PART2_REDISCLOSURE: _part2_redisclosure,
     Condition.PART2_SAME_PROGRAM: _part2_same_program,
     Condition.PART2_QUALIFIED_SERVICE_ORGANISATION: _part2_qso,
     Condition.RECIPIENT_IS_SUBJECT: _recipient_is_subject,
