@@ -28,6 +28,7 @@ ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "PS256", "PS384", "PS5
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _RESERVED: Final = frozenset({"livez", "readyz", "metrics", "control"})
+_TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9:_.\-]{1,64}")
 _REDIS: Final = frozenset({"redis", "rediss", "unix"})
@@ -70,6 +71,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     profile: str  # which profile decides
     switches: Mapping[str, bool] = {}  # choices the profile leaves to the operator, by name
     allow_open_upstream: bool = False  # serve although the upstream answers without credentials (L074)
+    history: frozenset[str] = frozenset()  # types whose versions may be read (vread, history; L046, L047)
+    terminology: bool = False  # offer $expand, $lookup, $validate-code, $subsumes, $translate of the upstream
 
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +109,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     upstream_connections: int = 100  # pooled connections a worker keeps to all upstreams
     client_idle_s: float = 30.0  # wait for a client's next byte
     drain_s: float = 20.0  # time that requests under way have after SIGTERM
+    answer_step_s: float = 0.0  # answers begin at a multiple of this after their request came (L023); 0: at once
     clock_skew_s: int = 30  # how far an issuer's clock may differ from ours
 
 
@@ -276,7 +280,16 @@ def _route(tenant: str, name: str, node: Node) -> Route:
         profile=node.at("profile").text(),
         switches={key: choice.flag() for key, choice in node.at("switches").entries()},
         allow_open_upstream=node.at("allow_open_upstream").flag(default=False),
+        history=frozenset(_type_name(each) for each in node.at("history").items()),
+        terminology=node.at("terminology").flag(default=False),
     )
+
+
+def _type_name(node: Node) -> str:
+    text = node.text()
+    if not _TYPE.fullmatch(text):
+        raise node.wrong(f"`{text}` is not the name of a resource type")
+    return text
 
 
 def _credentials(node: Node) -> Credentials:
@@ -330,5 +343,6 @@ def _limits(node: Node) -> Limits:
         upstream_connections=node.at("upstream_connections").integer(d.upstream_connections, least=1, most=10_000),
         client_idle_s=node.at("client_idle_s").number(d.client_idle_s, least=0.1),
         drain_s=node.at("drain_s").number(d.drain_s, least=0),
+        answer_step_s=node.at("answer_step_s").number(d.answer_step_s, least=0),
         clock_skew_s=node.at("clock_skew_s").integer(d.clock_skew_s, least=0, most=300),
     )

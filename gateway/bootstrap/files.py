@@ -23,6 +23,7 @@ from gateway.errors import ProfileError
 from gateway.facts.answer import Shelf
 from gateway.fhir import v3_tables as v3
 from gateway.fhir.elements import Elements
+from gateway.fhir.reading import Reading
 from gateway.fhir.search_offers import Offers, resting_on
 from gateway.fhir.search_parameters import SearchParameters
 from gateway.labels.lists import CodeIndex, CodeList, parse_code_list
@@ -117,6 +118,11 @@ def offers_of(policy: Policy, elements: Elements) -> tuple[Offers, Offers]:
     refused = resting_on(removable, table, CUT_META)
     none = policy.no_patient_types
     return Offers(table, no_patient_types=none), Offers(table, no_patient_types=none, refused=refused)
+
+
+def read_reading() -> Reading:
+    """Read R4's table of summaries and compartments."""
+    return Reading.from_json((files("profiles") / "fhir" / "reading.json").read_bytes())
 
 
 def _code_lists(folder: Traversable) -> list[CodeList]:

@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from gateway import clock
-from gateway.bootstrap.files import Toolmaker, offers_of, read_profiles, read_shelf, text_of
+from gateway.bootstrap.files import Toolmaker, offers_of, read_profiles, read_reading, read_shelf, text_of
 from gateway.decision.bench import Tools
 from gateway.directory.lookups import as_program
 from gateway.directory.model import Directory
@@ -23,12 +23,16 @@ from gateway.errors import ProfileError
 from gateway.facts.answer import Shelf
 from gateway.fhir.references import parse_base
 from gateway.fhir.search_offers import Offers
+from gateway.fhir.strict import Limits
 from gateway.identity.caller import check_clients
 from gateway.policy.model import Policy
 from gateway.policy.reading import ProfileText, read_policy
+from gateway.proxy.abilities import Abilities
 from gateway.proxy.capability import capability_statement
 from gateway.proxy.live import Door, Live, Proof
+from gateway.proxy.surface import surface_of
 from gateway.proxy.upstream import Upstream, basic
+from gateway.release.projection import Projector
 from gateway.settings import Credentials, Route, Settings, secret
 
 
@@ -56,6 +60,8 @@ class House:
             )
             for route in settings.routes
         }
+        limits = Limits(size=most, depth=settings.limits.json_depth)
+        self.abilities = {name: Abilities(upstream, limits) for name, upstream in self.upstreams.items()}
         self.live, self.shelf = self._read()
 
     async def reload(self) -> str:
@@ -91,6 +97,9 @@ class House:
         if owner is None:
             raise ProfileError(f"route `{route.tenant}/{route.name}`: no participant `{route.owner}` in the directory")
         whole_offers, part_offers = offers
+        surface = surface_of(
+            route, policy, Projector(tools.elements, read_reading()), self.abilities[route.tenant, route.name]
+        )
         return Door(
             route=route,
             owner=owner,
@@ -102,7 +111,8 @@ class House:
             own=frozenset({parse_base(route.upstream), parse_base(route.public_url)}),
             whole_offers=whole_offers,
             part_offers=part_offers,
-            capability=capability_statement(route.public_url, part_offers, version("consent-gateway")),
+            surface=surface,
+            capability=capability_statement(route.public_url, part_offers, surface, version("consent-gateway")),
         )
 
 

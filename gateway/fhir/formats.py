@@ -22,6 +22,9 @@ _FORMATS: Final = _JSON | {"json", "application/fhir json"}
 _WEIGHT: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _MEDIA: Final = re.compile(rf"(?:{_TOKEN.pattern}|\*)/(?:{_TOKEN.pattern}|\*)")
+_OTHER_FHIR: Final = frozenset(
+    {"application/fhir+xml", "application/fhir+turtle", "application/x-turtle", "text/turtle"}
+)
 _TOLD: Final = "answers are FHIR R4 JSON only"
 
 
@@ -53,6 +56,28 @@ def check_accept(accept: str | None, asked: str | None) -> None:
     ranges = [one for one in (accept or "").split(",") if one.strip()]
     if ranges and not _takes_json([found for found in map(_range, ranges) if found is not None]):
         raise Unacceptable(_TOLD)
+
+
+def check_content(accept: str | None, asked: str | None) -> str | None:
+    """Give the Accept header of one who wants a Binary's own content, None for one who names FHIR JSON (R4 binary.html
+    2.28.1). Raises Unacceptable for one who wants FHIR in another format."""
+    ranges = [found for found in map(_range, (accept or "").split(",")) if found is not None]
+    if asked is not None or any(media in _JSON and weight > 0 for media, weight in ranges):
+        check_accept(accept, asked)
+        return None
+    if accept is not None and not [media for media, weight in ranges if weight > 0 and media not in _OTHER_FHIR]:
+        raise Unacceptable(_TOLD)
+    return accept or "*/*"
+
+
+def takes(accept: str, media: str) -> bool:
+    """Say whether an Accept header takes a media type, by the most specific range that speaks of it."""
+    ranges = [found for found in map(_range, accept.split(",")) if found is not None]
+    for wanted in (media, media.partition("/")[0] + "/*", "*/*"):
+        weights = [weight for name, weight in ranges if name == wanted]
+        if weights:
+            return max(weights) > 0
+    return False
 
 
 def check_body(content_type: str | None, *, form: bool) -> None:

@@ -2,7 +2,8 @@
 
 Rules of this file
 1. The path is split on raw `/` and each segment decoded once; what is not of the closed grammar is refused (L066).
-2. Refusals depend on method and path alone. Each kind has one constant text and status, in the table below.
+2. Refusals depend on method, path and what the route opens alone. Each kind has one constant text and status, in the
+   table below. HEAD is GET whose body is not sent (L055).
 3. No method or path is taken from anywhere else: no override header, no `_method` (L064).
 4. An upstream URL is built from the parts given here, never from the client's text.
 """
@@ -16,7 +17,9 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from gateway.errors import NotSupported
-from gateway.fhir.formats import check_accept, check_body, take_formats
+from gateway.fhir.formats import check_accept, check_body, check_content, take_formats
+from gateway.fhir.operations import OPERATIONS, Level, Operation
+from gateway.fhir.projection import ELEMENTS, SUMMARY
 from gateway.fhir.query import Parameter, build_query, parse_query, unsupported
 from gateway.fhir.references import is_id
 
@@ -27,7 +30,14 @@ class Kind(StrEnum):
     """What is offered (names of R4 restful-interaction where it has one)."""
 
     READ = "read"
+    VREAD = "vread"
+    HISTORY_INSTANCE = "history-instance"
+    HISTORY_TYPE = "history-type"
+    HISTORY_SYSTEM = "history-system"
     SEARCH = "search-type"
+    SEARCH_SYSTEM = "search-system"
+    SEARCH_COMPARTMENT = "search-compartment"
+    OPERATION = "operation"
     CAPABILITIES = "capabilities"
     BUNDLE = "bundle"  # a batch or transaction at the base: its body says which
     COLLECTION = "collection"  # a collection or document posted to /Bundle
@@ -40,7 +50,6 @@ class Unoffered(StrEnum):
     HISTORY_INSTANCE = "history-instance"
     HISTORY_TYPE = "history-type"
     HISTORY_SYSTEM = "history-system"
-    SEARCH_SYSTEM = "search-system"
     SEARCH_COMPARTMENT = "search-compartment"
     OPERATION = "operation"
     EXPORT = "export"
@@ -61,9 +70,8 @@ REFUSALS: Final[Mapping[Unoffered, tuple[int, str]]] = {
     Unoffered.HISTORY_INSTANCE: (501, "the history of a resource is not supported"),
     Unoffered.HISTORY_TYPE: (501, "the history of a type is not supported"),
     Unoffered.HISTORY_SYSTEM: (501, "the history of the system is not supported"),
-    Unoffered.SEARCH_SYSTEM: (501, "searching all types at once is not supported"),
-    Unoffered.SEARCH_COMPARTMENT: (501, "searching a compartment is not supported"),
-    Unoffered.OPERATION: (501, "operations are not supported"),
+    Unoffered.SEARCH_COMPARTMENT: (501, "searching this compartment is not supported"),
+    Unoffered.OPERATION: (501, "this operation is not supported"),
     Unoffered.EXPORT: (501, "bulk export is not supported"),
     Unoffered.GRAPHQL: (501, "graphql is not supported"),
     Unoffered.CREATE: (405, "creating a single resource is not supported, only a posted bundle"),
@@ -81,13 +89,28 @@ REFUSALS: Final[Mapping[Unoffered, tuple[int, str]]] = {
 
 class Interaction(msgspec.Struct, frozen=True):
     """What is asked. `type` and `id` as far as the kind has them; `parameters` in the client's order, without
-    `_format` and `_pretty`; `form`: the body holds more of them, read by `with_form`."""
+    `_format` and `_pretty`; `form`: the body holds more of them, read by `with_form`. `version` is that of a vread,
+    `compartment` the owner's type in a search of a compartment (`type` is then what is searched), `native` the Accept
+    header of one who wants a Binary's content, None for who wants the record; `body`: its Parameters are to be read."""
 
     kind: Kind
     type: str | None = None
     id: str | None = None
     parameters: tuple[Parameter, ...] = ()
     form: bool = False
+    version: str | None = None
+    compartment: str | None = None
+    operation: Operation | None = None
+    native: str | None = None
+    body: bool = False
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """What a route opens beyond what every route offers: the types whose versions may be read (L046), and operations
+    on terminology."""
+
+    history: frozenset[str] = frozenset()
+    terminology: bool = False
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -99,14 +122,26 @@ class _Place(msgspec.Struct, frozen=True):
     type: str | None = None
     id: str | None = None
     form: bool = False
+    version: str | None = None
+    compartment: str | None = None
+    operation: Operation | None = None
 
 
+CLOSED: Final = Opened()
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _WITH_BODY: Final = frozenset({Kind.BUNDLE, Kind.COLLECTION})
 _RAW: Final = re.compile(rb"(?:/(?:[A-Za-z0-9._~$*-]|%[0-9A-Fa-f]{2})+)*")
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9._$*-]{1,100}")
 _OPERATION: Final = re.compile(r"\$[A-Za-z][A-Za-z0-9.-]*")
 _NO_ENDPOINT: Final = frozenset({"Parameters"})  # R4 parameters.html: it has no RESTful end point
+_COMPARTMENTS: Final = frozenset({"Encounter", "Patient"})
+_PARTS: Final = 2
+_SEEING: Final = frozenset({ELEMENTS, SUMMARY})
+# Which parameters are offered is for the search, the operation or the history itself to say.
+_ASKING: Final = frozenset(
+    {Kind.SEARCH, Kind.SEARCH_SYSTEM, Kind.SEARCH_COMPARTMENT, Kind.OPERATION}
+    | {Kind.HISTORY_INSTANCE, Kind.HISTORY_TYPE, Kind.HISTORY_SYSTEM}
+)
 
 
 def parse(
@@ -117,6 +152,7 @@ def parse(
     types: frozenset[str],
     accept: str | None = None,
     content_type: str | None = None,
+    opened: Opened = CLOSED,
 ) -> Interaction:
     """Give what is asked by `method` at `raw_path`: what follows the route's prefix, percent-encoded as it came, "" or
     "/" for the base. `types` are the resource types of R4 (`Elements.resources`); `accept` and `content_type` are the
@@ -125,17 +161,32 @@ def parse(
     Raises NotSupported (404, 405 or 501 by REFUSALS; 400 for a parameter where there are none), Unacceptable (406),
     UnsupportedMedia (415), BadRequest (400).
     """
-    place = _place(_segments(raw_path), types)
-    kind = place.offered.get(method)
+    place = _place(_segments(raw_path), types, opened)
+    kind = place.offered.get("GET" if method == "HEAD" else method)
     if kind is None:
         _refuse(method, place)
     asked, parameters = take_formats(parse_query(query))
-    check_accept(accept, asked)
-    if place.form or kind in _WITH_BODY:
+    native = check_content(accept, asked) if kind is Kind.READ and place.type == "Binary" else None
+    if native is None:
+        check_accept(accept, asked)
+    body = kind is Kind.OPERATION and method == "POST"
+    if place.form or body or kind in _WITH_BODY:
         check_body(content_type, form=place.form)
-    if parameters and kind is not Kind.SEARCH:
-        raise unsupported(parameters[0])
-    return Interaction(kind, place.type, place.id, parameters, place.form)
+    for one in parameters if kind not in _ASKING else ():
+        if kind not in {Kind.READ, Kind.VREAD} or one.name not in _SEEING:
+            raise unsupported(one)
+    return Interaction(
+        kind=kind,
+        type=place.type,
+        id=place.id,
+        parameters=parameters,
+        form=place.form,
+        version=place.version,
+        compartment=place.compartment,
+        operation=place.operation,
+        native=native,
+        body=body,
+    )
 
 
 def with_form(interaction: Interaction, body: bytes) -> Interaction:
@@ -155,37 +206,38 @@ def build(interaction: Interaction) -> tuple[str, bytes, bytes]:
 
     A search whose form was read is given as the search by GET that it equals.
     """
-    query = build_query(interaction.parameters)
-    match interaction.kind:
-        case Kind.READ:
-            return "GET", f"/{interaction.type}/{interaction.id}".encode("ascii"), query
-        case Kind.SEARCH if interaction.form:
-            return "POST", f"/{interaction.type}/_search".encode("ascii"), query
-        case Kind.SEARCH:
-            return "GET", f"/{interaction.type}".encode("ascii"), query
-        case Kind.CAPABILITIES:
-            return "GET", b"/metadata", query
-        case Kind.BUNDLE:
-            return "POST", b"/", query
-        case Kind.COLLECTION:
-            return "POST", b"/Bundle", query
+    posts = interaction.form or interaction.body or interaction.kind in _WITH_BODY
+    path = "/" + "/".join(_parts(interaction))
+    return "POST" if posts else "GET", path.encode("ascii"), build_query(interaction.parameters)
 
 
-def allow(raw_path: bytes, types: frozenset[str]) -> str:
+def allow(raw_path: bytes, types: frozenset[str], opened: Opened = CLOSED) -> str:
     """Give the Allow header of a path, for OPTIONS (L055). Raises NotSupported (404) for a path R4 does not know."""
-    return _allow(_place(_segments(raw_path), types))
+    return _allow(_place(_segments(raw_path), types, opened))
+
+
+def _parts(asked: Interaction) -> list[str]:
+    """Give the segments of an interaction's path."""
+    owner = [asked.compartment, asked.id] if asked.compartment else []
+    own = [asked.type] if asked.type else []
+    own += [asked.id] if asked.id and not owner else []
+    history = {Kind.VREAD, Kind.HISTORY_INSTANCE, Kind.HISTORY_TYPE, Kind.HISTORY_SYSTEM}
+    last = ["_history"] if asked.kind in history else ["metadata"] if asked.kind is Kind.CAPABILITIES else []
+    last += [asked.version] if asked.version else [asked.operation.name] if asked.operation else []
+    return [part for part in (*owner, *own, *last, *(["_search"] if asked.form else [])) if part]
 
 
 def _refuse(method: str, place: _Place) -> NoReturn:
     found = place.known.get(method, Unoffered.METHOD)
-    if place.named is not None and method in _METHODS:
+    if place.named is not None and (method in _METHODS or method == "HEAD"):
         found = place.named
     status, text = REFUSALS[found]
     raise NotSupported(text, status, _allow(place) if status == 405 else "")
 
 
 def _allow(place: _Place) -> str:
-    return ", ".join([*sorted(place.offered), "OPTIONS"])
+    head = ["HEAD"] if "GET" in place.offered else []
+    return ", ".join([*sorted([*place.offered, *head]), "OPTIONS"])
 
 
 def _unread() -> NotSupported:
@@ -206,20 +258,15 @@ def _segments(raw_path: bytes) -> tuple[str, ...]:
     return segments
 
 
-def _place(segments: tuple[str, ...], types: frozenset[str]) -> _Place:
+def _place(segments: tuple[str, ...], types: frozenset[str], opened: Opened) -> _Place:
     if segments and _OPERATION.fullmatch(segments[-1]):
-        return _operation(segments, types)
-    match segments:
-        case ():
-            return _Place({"POST": Kind.BUNDLE}, {"GET": Unoffered.SEARCH_SYSTEM, **_CONDITIONAL})
-        case ("metadata",):
-            return _Place({"GET": Kind.CAPABILITIES})
-        case ("_search",):
-            return _Place(named=Unoffered.SEARCH_SYSTEM)
-        case ("_history",):
-            return _Place(named=Unoffered.HISTORY_SYSTEM)
-        case (type_, *rest) if type_ in types and type_ not in _NO_ENDPOINT:
-            return _beneath(type_, tuple(rest), types)
+        return _operation(segments, types, opened)
+    if segments == ("_history",):
+        return _Place({"GET": Kind.HISTORY_SYSTEM}) if opened.history else _Place(named=Unoffered.HISTORY_SYSTEM)
+    if segments in _SYSTEM:
+        return _SYSTEM[segments]
+    if segments[0] in types and segments[0] not in _NO_ENDPOINT:
+        return _beneath(segments[0], segments[1:], types, opened)
     raise _unread()
 
 
@@ -228,11 +275,16 @@ _CONDITIONAL: Final = {
     "PATCH": Unoffered.CONDITIONAL_PATCH,
     "DELETE": Unoffered.CONDITIONAL_DELETE,
 }
+_SYSTEM: Final[Mapping[tuple[str, ...], _Place]] = {
+    (): _Place({"GET": Kind.SEARCH_SYSTEM, "POST": Kind.BUNDLE}, _CONDITIONAL),
+    ("metadata",): _Place({"GET": Kind.CAPABILITIES}),
+    ("_search",): _Place({"POST": Kind.SEARCH_SYSTEM}, form=True),
+}
 _OPERATIONS: Final = {"$export": Unoffered.EXPORT, "$graphql": Unoffered.GRAPHQL}
 _WRITES: Final = {"PUT": Unoffered.UPDATE, "PATCH": Unoffered.PATCH, "DELETE": Unoffered.DELETE}
 
 
-def _beneath(type_: str, rest: tuple[str, ...], types: frozenset[str]) -> _Place:
+def _beneath(type_: str, rest: tuple[str, ...], types: frozenset[str], opened: Opened) -> _Place:
     match rest:
         case () if type_ == "Bundle":
             return _Place({"GET": Kind.SEARCH, "POST": Kind.COLLECTION}, _CONDITIONAL, type=type_)
@@ -240,30 +292,47 @@ def _beneath(type_: str, rest: tuple[str, ...], types: frozenset[str]) -> _Place
             return _Place({"GET": Kind.SEARCH}, {"POST": Unoffered.CREATE, **_CONDITIONAL}, type=type_)
         case ("_search",):
             return _Place({"POST": Kind.SEARCH}, type=type_, form=True)
+        case ("_history",) if type_ in opened.history:
+            return _Place({"GET": Kind.HISTORY_TYPE}, type=type_)
         case ("_history",):
             return _Place(named=Unoffered.HISTORY_TYPE)
         case (id_, *inner) if is_id(id_):
-            return _instance(_Place({"GET": Kind.READ}, _WRITES, type=type_, id=id_), tuple(inner), types)
+            return _instance(_Place({"GET": Kind.READ}, _WRITES, type=type_, id=id_), tuple(inner), types, opened)
     raise _unread()
 
 
-def _instance(place: _Place, rest: tuple[str, ...], types: frozenset[str]) -> _Place:
+def _instance(place: _Place, rest: tuple[str, ...], types: frozenset[str], opened: Opened) -> _Place:
     match rest:
         case ():
             return place
-        case ("_history",):
-            return _Place(named=Unoffered.HISTORY_INSTANCE)
-        case ("_history", version) if is_id(version):
-            return _Place(named=Unoffered.VREAD)
+        case ("_history", *version) if len(version) < _PARTS and all(map(is_id, version)):
+            return _versions(place, version[0] if version else None, opened)
+        case (other,) | (other, "_search") if other in types and place.type in _COMPARTMENTS:
+            method, form = ("POST", True) if len(rest) > 1 else ("GET", False)
+            offer = {method: Kind.SEARCH_COMPARTMENT}
+            return _Place(offer, type=other, id=place.id, form=form, compartment=place.type)
         case (other,) | (other, "_search") if other == "*" or other in types:
             return _Place(named=Unoffered.SEARCH_COMPARTMENT)
     raise _unread()
 
 
-def _operation(segments: tuple[str, ...], types: frozenset[str]) -> _Place:
+def _versions(place: _Place, version: str | None, opened: Opened) -> _Place:
+    """The history of a resource, or one version of it; only where the route opens it for the type (L046)."""
+    if place.type not in opened.history:
+        return _Place(named=Unoffered.VREAD if version else Unoffered.HISTORY_INSTANCE)
+    kind = Kind.VREAD if version else Kind.HISTORY_INSTANCE
+    return _Place({"GET": kind}, type=place.type, id=place.id, version=version)
+
+
+def _operation(segments: tuple[str, ...], types: frozenset[str], opened: Opened) -> _Place:
     """An operation of the system, a type, an instance or a version, named `$...` (R4 operations.html 3.2.0.1)."""
+    name = segments[-1]
     if len(segments) > 1:
-        owner = _beneath(segments[0], segments[1:-1], types) if segments[0] in types else None
-        if owner is None or owner.form or owner.named not in {None, Unoffered.VREAD}:
+        owner = _beneath(segments[0], segments[1:-1], types, CLOSED) if segments[0] in types else None
+        if owner is None or owner.form or owner.named not in {None, Unoffered.VREAD} or owner.compartment:
             raise _unread()
-    return _Place(named=_OPERATIONS.get(segments[-1], Unoffered.OPERATION))
+        level = Level.INSTANCE if owner.id else Level.TYPE
+        found = OPERATIONS.get((owner.type or "", level, name)) if owner.named is None else None
+        if found is not None and (opened.terminology or not found.terminology):
+            return _Place(dict.fromkeys(found.methods, Kind.OPERATION), type=owner.type, id=owner.id, operation=found)
+    return _Place(named=_OPERATIONS.get(name, Unoffered.OPERATION))

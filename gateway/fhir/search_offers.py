@@ -179,8 +179,15 @@ def _revincludes(
     return {
         f"{source}:{name}": found
         for (source, name), (found, targets) in references.items()
-        if _may_point_at(type_, targets) and (type_ not in no_patient_types or source in no_patient_types)
+        if _is_followed_back(type_, f"{source}:{name}", targets)
+        and (type_ not in no_patient_types or source in no_patient_types)
     }
+
+
+def _is_followed_back(type_: str, name: str, targets: frozenset[str]) -> bool:
+    """Say whether a `_revinclude` of a parameter is offered for a type: it names the type among its targets. One that
+    may point at anything is not followed back, but for who made a record (Provenance), which clients ask of any."""
+    return type_ in targets or name == "Provenance:target"
 
 
 def _may_point_at(type_: str, targets: frozenset[str]) -> bool:

@@ -4,6 +4,7 @@ Rules of this file
 1. Every answer carries the same headers and one random request id of fixed length, errors too (leaks.md L071).
 2. A Recorded answer is written whole or broken off; whether it began and whether it ended is told for the ledger.
 3. A client that does not take its answer in time is left.
+4. HEAD gets what GET gets, to the last header, and no body (L055).
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from gateway.ledger.model import Recorded
+from gateway.proxy.grid import Grid
 from gateway.proxy.outcomes import FHIR_JSON, Own
 from gateway.release.released import Released
 
@@ -24,6 +26,7 @@ CONSTANT: Final[Mapping[str, str]] = {
     "Vary": "Authorization, Accept, X-Purpose-Of-Use",
     "X-Content-Type-Options": "nosniff",
 }
+_WITHOUT_BODY: Final = frozenset({204, 304})
 _CHUNK: Final = 1 << 16
 _BEGIN_S: Final = 5.0  # while an answer begins, writes of consents wait (gate.py)
 
@@ -33,10 +36,13 @@ class Gone(Exception):
 
 
 class Writer:
-    """Writes one answer. `began` says that its first byte was handed over, `status` and `written` what was."""
+    """Writes one answer. `began` says that its first byte was handed over, `status` and `written` what was; with `head`
+    the body stays away."""
 
-    def __init__(self, receive: Receive, send: Send, request_id: str, idle_s: float) -> None:
+    def __init__(self, receive: Receive, send: Send, request_id: str, idle_s: float, *, head: bool = False) -> None:
         self.request_id = request_id
+        self.grid = Grid(0.0, 0.0)
+        self._head = head
         self.began = False
         self.status = 0
         self.written = 0
@@ -68,9 +74,9 @@ class Writer:
             self._leaving.cancel()
 
     async def _begin(self, status: int, headers: Mapping[str, str], length: int) -> None:
-        said = {"Content-Type": FHIR_JSON, **CONSTANT, **headers, REQUEST_ID: self.request_id}
-        if length or status != 204:
-            said["Content-Length"] = str(length)
+        said = {**CONSTANT, **headers, REQUEST_ID: self.request_id}
+        if status not in _WITHOUT_BODY:
+            said = {"Content-Type": FHIR_JSON, **said, "Content-Length": str(length)}
         lines = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in said.items()]
         self.status = status
         start = {"type": "http.response.start", "status": status, "headers": lines}
@@ -78,6 +84,7 @@ class Writer:
         self.began = True
 
     async def _finish(self, body: bytes) -> None:
+        body = b"" if self._head else body
         for start in range(0, max(len(body), 1), _CHUNK):
             part = body[start : start + _CHUNK]
             more = start + _CHUNK < len(body)

@@ -2,8 +2,8 @@
 
 Rules of this file
 1. Every answer goes through the Writer; every error through `outcomes`. Nothing is passed on from below.
-2. OPTIONS is static; any other method goes to the closed set of interactions, which refuses all but GET and POST
-   (leaks.md L055).
+2. OPTIONS is static; any other method goes to the closed set of interactions, which refuses all but GET, HEAD and
+   POST (leaks.md L055).
 3. One random request id of fixed length for each request; the client's own is not read.
 """
 
@@ -17,6 +17,7 @@ from gateway.errors import GatewayError, NotSupported
 from gateway.ledger.model import new_request_id
 from gateway.proxy.answering import Gone, Receive, Send, Writer
 from gateway.proxy.exchange import carry_out
+from gateway.proxy.grid import Grid
 from gateway.proxy.incoming import Incoming
 from gateway.proxy.live import Door, Live, Services
 from gateway.proxy.outcomes import UNFORESEEN, Own, outcome
@@ -50,7 +51,9 @@ class DataPlane:
         started = time.perf_counter()
         incoming = Incoming(scope, receive, self._services.limits)
         trace = Trace(new_request_id(), incoming.method if incoming.method in _METHODS else "other")
-        writer = Writer(receive, send, trace.request, self._services.limits.client_idle_s)
+        limits = self._services.limits
+        writer = Writer(receive, send, trace.request, limits.client_idle_s, head=incoming.method == "HEAD")
+        writer.grid = Grid(started, limits.answer_step_s)
         try:
             answer = await self._serve(incoming, writer, trace)
         except GatewayError as error:
@@ -65,6 +68,7 @@ class DataPlane:
         finally:
             writer.close()
         if answer is not None and not writer.began:
+            await writer.grid.reached()
             await writer.own(answer)
         took = (time.perf_counter() - started) * 1000
         self._services.telemetry.answered(
@@ -84,8 +88,8 @@ class DataPlane:
         return await carry_out(incoming, door, door.directory, self._services, writer, trace)
 
     async def _health(self, incoming: Incoming) -> Own:
-        if incoming.method != "GET":
-            raise NotSupported("this method is not supported here", 405, "GET")
+        if incoming.method not in {"GET", "HEAD"}:
+            raise NotSupported("this method is not supported here", 405, "GET, HEAD")
         if incoming.path == b"/livez":
             return _LIVE
         return _READY if all((await self._services.ready()).values()) else _NOT_READY

@@ -2,14 +2,18 @@
 
 Rules of this file
 1. Static per route: made once from the closed sets that the requests themselves are held against.
-2. What some class of callers is not offered is not in it.
+2. What some class of callers is not offered is not in it; what is not in it is refused by form.
+3. What every type offers is said once (`rest.searchParam`); what R4 takes for the default is not said.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from gateway.fhir.operations import Operation, offered
 from gateway.fhir.search_offers import Offer, Offers
+from gateway.proxy.surface import Surface
 
 NOT_SERVED: Final = frozenset({"AuditEvent", "Consent", "Subscription"})
 """Types that are neither read nor searched here: who saw what, who may see what (leaks.md L041, L042, L053)."""
@@ -17,10 +21,18 @@ NOT_SERVED: Final = frozenset({"AuditEvent", "Consent", "Subscription"})
 _WHY: Final = "The gateway releases what law, agreement and consent allow for the stated purpose of use."
 _PURPOSE: Final = "A token of a registered client, and one purpose of use: in the token or as X-Purpose-Of-Use."
 _SINCE: Final = "2026-11-22"
+_COMPARTMENTS: Final = ("patient", "encounter")
+_EVERYWHERE: Final = ("batch", "search-system", "transaction")
+_DEFINED: Final = "http://hl7.org/fhir/CompartmentDefinition/"
 
 
-def capability_statement(public_url: str, offers: Offers, version: str) -> bytes:
-    """Give the text of the statement of a route (R4 capabilitystatement.html)."""
+def capability_statement(public_url: str, offers: Offers, surface: Surface, version: str) -> bytes:
+    """Give the text of the statement of a route (R4 capabilitystatement.html), for callers who may get a record in
+    part."""
+    served = [offer for offer in offers.describe() if offer.type not in NOT_SERVED]
+    common = _common(served)
+    operations = offered(terminology=surface.opened.terminology)
+    versioned = surface.opened.history - surface.in_part - surface.trimmed
     statement = {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -35,33 +47,46 @@ def capability_statement(public_url: str, offers: Offers, version: str) -> bytes
                 "mode": "server",
                 "documentation": _WHY,
                 "security": {"description": _PURPOSE},
-                "resource": [_resource(offer) for offer in offers.describe() if offer.type not in NOT_SERVED],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "resource": [_resource(offer, common, operations, versioned) for offer in served],
+                "interaction": [{"code": code} for code in (*_EVERYWHERE, *(["history-system"] if versioned else []))],
+                "searchParam": [{"name": name, "type": kind} for name, kind in sorted(common.items())],
+                "compartment": [f"{_DEFINED}{name}" for name in _COMPARTMENTS],
             }
         ],
     }
     return msgspec.json.encode(statement)
 
 
-def _resource(offer: Offer) -> dict[str, Any]:
+def _common(served: Sequence[Offer]) -> Mapping[str, str]:
+    """Give the search parameters that every type offers, with their kinds."""
+    names = frozenset[str].intersection(*(frozenset(offer.parameters) for offer in served))
+    return {name: _kind(served[0], name) for name in names}
+
+
+def _kind(offer: Offer, name: str) -> str:
+    return "token" if name == "_id" else offer.parameters[name].kind
+
+
+def _resource(
+    offer: Offer, common: Mapping[str, str], operations: Sequence[Operation], versioned: frozenset[str]
+) -> dict[str, Any]:
     interactions = ["read", "search-type", *(["create"] if offer.type == "Bundle" else [])]
+    if offer.type in versioned:
+        interactions += ["vread", "history-instance", "history-type"]
     found: dict[str, Any] = {
         "type": offer.type,
         "interaction": [{"code": code} for code in interactions],
-        "versioning": "no-version",
-        "readHistory": False,
-        "updateCreate": False,
-        "conditionalCreate": False,
-        "conditionalRead": "not-supported",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalRead": "not-match",
     }
-    if offer.includes:
-        found["searchInclude"] = sorted(offer.includes)
-    if offer.revincludes:
-        found["searchRevInclude"] = sorted(offer.revincludes)
-    parameters = [
-        {"name": name, "type": "token" if name == "_id" else parameter.kind}
-        for name, parameter in sorted(offer.parameters.items())
-    ]
-    return found | ({"searchParam": parameters} if parameters else {})
+    if offer.type in versioned:
+        found |= {"versioning": "versioned", "readHistory": True}
+    for element, names in (("searchInclude", offer.includes), ("searchRevInclude", offer.revincludes)):
+        if listed := [name for name in sorted(names) if name.partition(":")[0] not in NOT_SERVED]:
+            found[element] = listed
+    own = [{"name": name, "type": _kind(offer, name)} for name in sorted(offer.parameters) if name not in common]
+    if own:
+        found["searchParam"] = own
+    named = {one.name: one.definition for one in operations if one.type == offer.type}
+    if named:
+        found["operation"] = [{"name": name.removeprefix("$"), "definition": url} for name, url in named.items()]
+    return found

@@ -7,34 +7,30 @@ Rules of this file
 3. A posted Bundle is decided before anything of it is forwarded; the gets of a batch are answered as by themselves.
 """
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from gateway.decision.model import Direction, Exchange
+from gateway.decision.model import Direction
 from gateway.directory.model import Directory
 from gateway.errors import NotSupported, Unavailable
 from gateway.fhir.interaction import Interaction, Kind, allow, parse, with_form
 from gateway.ledger.model import record
 from gateway.proxy.answering import Writer
-from gateway.proxy.asked import Asked, ChangedMeanwhile, Prepared, identify
+from gateway.proxy.asked import Asked, ChangedMeanwhile, identify
 from gateway.proxy.batching import batch
-from gateway.proxy.capability import NOT_SERVED
+from gateway.proxy.dispatch import Prepare, prepare_for, with_parameters
 from gateway.proxy.incoming import Incoming
 from gateway.proxy.live import Door, Services
 from gateway.proxy.outcomes import Own
 from gateway.proxy.posted import Posted, read_posted
 from gateway.proxy.pushing import push
-from gateway.proxy.reading import read
-from gateway.proxy.searching import admitted, search
 from gateway.proxy.sending import send
 from gateway.proxy.telemetry import Trace
+from gateway.proxy.validators import Validators
 
 ATTEMPTS: Final = 3
-
-Prepare = Callable[[Exchange], Awaitable[Prepared]]
 
 
 async def carry_out(
@@ -46,7 +42,7 @@ async def carry_out(
     """
     path = incoming.beneath
     if incoming.method == "OPTIONS":
-        return Own(204, b"", {"Allow": allow(path, door.tools.elements.resources)})
+        return Own(204, b"", {"Allow": allow(path, door.tools.elements.resources, door.surface.opened)})
     interaction = _form(incoming, door)
     trace.told(interaction)
     if interaction.kind is Kind.CAPABILITIES:
@@ -76,6 +72,7 @@ async def disclose(asked: Asked, prepare: Prepare, writer: Writer) -> None:
         services.telemetry.decided(asked.door.name, prepared.released.manifest.decisions)
         written = asked.intent(exchange, prepared.released.manifest, prepared.revisions)
         recorded = await record(services.ledger, *written, prepared.released)
+        await writer.grid.reached()
         if await send(recorded, prepared.revisions, services, writer):
             return
         services.telemetry.decided_again(asked.door.name)
@@ -90,25 +87,20 @@ def _form(incoming: Incoming, door: Door) -> Interaction:
         types=door.tools.elements.resources,
         accept=incoming.header("accept"),
         content_type=incoming.header("content-type"),
+        opened=door.surface.opened,
     )
 
 
 async def _asked_for(incoming: Incoming, interaction: Interaction, asked: Asked) -> Prepare:
-    """Give what prepares the answer to a read or a search. Raises by form alone."""
+    """Give what prepares the answer to whatever reads. Raises by form alone."""
+    validators = Validators(tuple(incoming.values("if-none-match")), incoming.header("if-modified-since"))
     if interaction.form:
-        interaction = with_form(interaction, await incoming.body())
-    else:
-        await incoming.no_body()
-    return prepare_for(asked, interaction)
-
-
-def prepare_for(asked: Asked, interaction: Interaction) -> Prepare:
-    """Give what prepares the answer to a read or a search, the same alone and in a batch. Raises by form alone."""
-    if interaction.type in NOT_SERVED:
-        raise NotSupported("this type is not served here")
-    if interaction.kind is Kind.SEARCH:
-        return partial(search, asked, admitted(asked, interaction))
-    return partial(read, asked, interaction.type or "", interaction.id or "")
+        return prepare_for(asked, with_form(interaction, await incoming.body()))
+    if interaction.body:
+        interaction, given = with_parameters(asked, interaction, await incoming.body())
+        return prepare_for(asked, interaction, given)
+    await incoming.no_body()
+    return prepare_for(asked, interaction, validators=validators)
 
 
 async def _read_posted(incoming: Incoming, interaction: Interaction, door: Door, asked: Asked) -> Posted:
@@ -117,7 +109,8 @@ async def _read_posted(incoming: Incoming, interaction: Interaction, door: Door,
         raise NotSupported("conditional requests are not supported", 400)
     raw = await incoming.body()
     types = door.tools.elements.resources
-    return read_posted(raw, interaction.kind, types=types, own=door.own, limits=asked.json_limits)
+    opened = door.surface.opened
+    return read_posted(raw, interaction.kind, types=types, own=door.own, limits=asked.json_limits, opened=opened)
 
 
 async def _posted(asked: Asked, posted: Posted, writer: Writer) -> Own | None:

@@ -25,6 +25,7 @@ from gateway.ledger.model import Ledger
 from gateway.policy.model import Policy
 from gateway.proxy.cursor import Cursors
 from gateway.proxy.gate import Gate
+from gateway.proxy.surface import Surface
 from gateway.proxy.telemetry import LOGGER, Telemetry
 from gateway.proxy.upstream import Openness, Upstream
 from gateway.settings import Limits, Route
@@ -88,6 +89,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     own: frozenset[Base]  # whose absolute references are this server's: the upstream's base and ours
     whole_offers: Offers  # searches of callers that get a record whole or not at all
     part_offers: Offers  # searches of all others: none that rests on an element that may be withheld alone (L016)
+    surface: Surface  # what is offered besides searches
     capability: bytes
 
     @property

@@ -16,7 +16,8 @@ import msgspec
 
 from gateway.errors import BadRequest, Forbidden, GatewayError, Unprocessable
 from gateway.fhir.bundle import Bundle, Document, Entry, Request, read_document
-from gateway.fhir.interaction import Interaction, Kind, parse
+from gateway.fhir.formats import FHIR_JSON
+from gateway.fhir.interaction import CLOSED, Interaction, Kind, Opened, parse
 from gateway.fhir.references import Base, Conditional
 from gateway.fhir.references import parse as parse_reference
 from gateway.fhir.strict import Limits, MalformedJson
@@ -44,7 +45,9 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     gets: tuple[Get, ...] = ()
 
 
-def read_posted(raw: bytes, kind: Kind, *, types: frozenset[str], own: frozenset[Base], limits: Limits) -> Posted:
+def read_posted(
+    raw: bytes, kind: Kind, *, types: frozenset[str], own: frozenset[Base], limits: Limits, opened: Opened = CLOSED
+) -> Posted:
     """Read a posted body. `types` are those of R4, `own` the bases of this server.
 
     Raises BadRequest, Unprocessable and Forbidden by the rules above.
@@ -69,7 +72,7 @@ def read_posted(raw: bytes, kind: Kind, *, types: frozenset[str], own: frozenset
     requests = [_request(entry, index) for index, entry in enumerate(bundle.entries)]
     gets: tuple[Get, ...] = ()
     if bundle.type == "batch" and any(request.method == "GET" for request in requests):
-        gets = _gets(bundle.entries, requests, types)
+        gets = _gets(bundle.entries, requests, types, opened)
     else:
         for index, (entry, request) in enumerate(zip(bundle.entries, requests, strict=True)):
             _check_create(entry, request, index)
@@ -108,19 +111,20 @@ def _check_create(entry: Entry, request: Request, index: int) -> None:
             raise Forbidden(f"entry {index}: `Patient.link` cannot be written here")
 
 
-def _gets(entries: Iterable[Entry], requests: list[Request], types: frozenset[str]) -> tuple[Get, ...]:
+def _gets(entries: Iterable[Entry], requests: list[Request], types: frozenset[str], opened: Opened) -> tuple[Get, ...]:
     if any(request.method != "GET" for request in requests) or any(entry.view is not None for entry in entries):
         raise Unprocessable("a batch either reads or writes")
     if len(requests) > MOST_GETS:
         raise Unprocessable(f"a batch that reads has at most {MOST_GETS} entries")
-    return tuple(_get(request, types) for request in requests)
+    return tuple(_get(request, types, opened) for request in requests)
 
 
-def _get(request: Request, types: frozenset[str]) -> Get:
+def _get(request: Request, types: frozenset[str], opened: Opened) -> Get:
     path, _, query = request.url.partition("?")
     try:
-        interaction = parse("GET", f"/{path}".encode("ascii"), query.encode("ascii"), types=types)
-        if interaction.kind not in {Kind.READ, Kind.SEARCH}:
+        address, asked = f"/{path}".encode("ascii"), query.encode("ascii")
+        interaction = parse("GET", address, asked, types=types, accept=FHIR_JSON, opened=opened)
+        if interaction.kind in {Kind.CAPABILITIES, Kind.BUNDLE, Kind.COLLECTION}:
             raise Unprocessable("an entry of a batch reads or searches")
     except GatewayError as refused:
         return refused

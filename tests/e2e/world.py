@@ -172,6 +172,7 @@ def settings_text(
     limits: str,
     credentials: str,
     consents: str = SQLITE,
+    route: str = "",
 ) -> str:
     """The settings file of a gateway with one route, `t/hospital`."""
     return f"""\
@@ -194,6 +195,7 @@ tenants:
         credentials: {credentials}
         public_url: {data}/t/hospital
         profile: {profile}
+        {route}
 {more}
 limits: {limits}
 """
@@ -210,8 +212,9 @@ async def world(
     credentials: str = f"{{kind: basic, username: {USER}, password: {{file: password}}}}",
     directory: str | None = None,
     consents: str = SQLITE,
+    route: str = "",
 ) -> AsyncIterator[World]:
-    """Set a gateway up before `upstream` while the block lasts. Raises what the gateway refuses to start with."""
+    """Set a gateway up before `upstream` while the block lasts; `route` is a further setting of its route. Raises what the gateway refuses to start with."""
     key = write_files(folder, directory)
     late_data, late_control = _Late(), _Late()
     async with serve(late_data) as data, serve(late_control) as control:
@@ -225,6 +228,7 @@ async def world(
             limits=limits,
             credentials=credentials,
             consents=consents,
+            route=route,
         )
         async with (
             bootstrap.build(parse_settings(text, "gateway.yaml"), folder) as planes,

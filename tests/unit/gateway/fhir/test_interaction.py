@@ -8,17 +8,28 @@ from gateway.fhir.interaction import (
     REFUSALS,
     Interaction,
     Kind,
+    Opened,
     Unoffered,
     allow,
     build,
     parse,
     with_form,
 )
+from gateway.fhir.operations import OPERATIONS, Level
 from gateway.fhir.query import Parameter
 
 TYPES = frozenset({"Bundle", "Group", "Observation", "Parameters", "Patient"})
 JSON = "application/fhir+json"
 FORM = "application/x-www-form-urlencoded"
+
+
+ELEMENTS = Parameter("_elements", "id")
+
+
+def asking(type_, id_, name, **more):
+    """Give the interaction of an operation."""
+    level = Level.INSTANCE if id_ else Level.TYPE
+    return Interaction(Kind.OPERATION, type_, id_, operation=OPERATIONS[type_, level, name], **more)
 
 
 def asked(method="GET", path=b"/Observation/OBS-hid", query=b"", **headers):
@@ -39,7 +50,28 @@ def refusal(method, path, query=b"", **headers):
         ("GET", b"/Patient/P1", b"", None, Interaction(Kind.READ, "Patient", "P1")),
         ("GET", b"/Patient/a.b-C.9", b"_format=json", None, Interaction(Kind.READ, "Patient", "a.b-C.9")),
         ("GET", b"/Bundle/b1", b"", None, Interaction(Kind.READ, "Bundle", "b1")),
+        ("HEAD", b"/Patient/P1", b"", None, Interaction(Kind.READ, "Patient", "P1")),
+        ("GET", b"/Patient/P1", b"_elements=id", None, Interaction(Kind.READ, "Patient", "P1", (ELEMENTS,))),
         ("GET", b"/Observation", b"", None, Interaction(Kind.SEARCH, "Observation")),
+        ("GET", b"/", b"_elements=id", None, Interaction(Kind.SEARCH_SYSTEM, parameters=(ELEMENTS,))),
+        ("POST", b"/_search", b"", FORM, Interaction(Kind.SEARCH_SYSTEM, form=True)),
+        (
+            "GET",
+            b"/Patient/1/Observation",
+            b"",
+            None,
+            Interaction(Kind.SEARCH_COMPARTMENT, "Observation", "1", compartment="Patient"),
+        ),
+        (
+            "POST",
+            b"/Patient/1/Observation/_search",
+            b"",
+            FORM,
+            Interaction(Kind.SEARCH_COMPARTMENT, "Observation", "1", form=True, compartment="Patient"),
+        ),
+        ("GET", b"/Patient/1/$everything", b"", None, asking("Patient", "1", "$everything")),
+        ("POST", b"/Patient/1/%24everything", b"", JSON, asking("Patient", "1", "$everything", body=True)),
+        ("GET", b"/Observation/$lastn", b"", None, asking("Observation", None, "$lastn")),
         (
             "GET",
             b"/Observation",
@@ -65,14 +97,17 @@ REFUSED = [
     ("GET", b"/Observation/1/_history", Unoffered.HISTORY_INSTANCE),
     ("GET", b"/Observation/_history", Unoffered.HISTORY_TYPE),
     ("GET", b"/_history", Unoffered.HISTORY_SYSTEM),
-    ("GET", b"/", Unoffered.SEARCH_SYSTEM),
-    ("POST", b"/_search", Unoffered.SEARCH_SYSTEM),
-    ("GET", b"/Patient/1/Observation", Unoffered.SEARCH_COMPARTMENT),
+    ("HEAD", b"/Observation/1/_history", Unoffered.HISTORY_INSTANCE),
+    ("GET", b"/Group/1/Observation", Unoffered.SEARCH_COMPARTMENT),
     ("GET", b"/Patient/1/*", Unoffered.SEARCH_COMPARTMENT),
-    ("POST", b"/Patient/1/Observation/_search", Unoffered.SEARCH_COMPARTMENT),
-    ("GET", b"/Patient/1/$everything", Unoffered.OPERATION),
-    ("POST", b"/Patient/1/%24everything", Unoffered.OPERATION),
-    ("GET", b"/Observation/$lastn", Unoffered.OPERATION),
+    ("POST", b"/Group/1/Observation/_search", Unoffered.SEARCH_COMPARTMENT),
+    ("GET", b"/Patient/$everything", Unoffered.OPERATION),
+    ("GET", b"/Observation/1/$everything", Unoffered.OPERATION),
+    ("POST", b"/Observation/1/%24lastn", Unoffered.OPERATION),
+    ("GET", b"/Patient/1/_history/2/$everything", Unoffered.OPERATION),
+    ("GET", b"/$stats", Unoffered.OPERATION),
+    ("GET", b"/Patient/1/$graph", Unoffered.OPERATION),
+    ("GET", b"/Observation/$validate-code", Unoffered.OPERATION),
     ("POST", b"/$process-message", Unoffered.OPERATION),
     ("GET", b"/Observation/1/_history/2/$meta", Unoffered.OPERATION),
     ("GET", b"/$export", Unoffered.EXPORT),
@@ -88,8 +123,6 @@ REFUSED = [
     ("PATCH", b"/Observation", Unoffered.CONDITIONAL_PATCH),
     ("DELETE", b"/Observation", Unoffered.CONDITIONAL_DELETE),
     ("DELETE", b"/", Unoffered.CONDITIONAL_DELETE),
-    ("HEAD", b"/Observation/1", Unoffered.METHOD),
-    ("HEAD", b"/Observation/1/_history", Unoffered.METHOD),
     ("TRACE", b"/Observation/1", Unoffered.METHOD),
     ("CONNECT", b"/", Unoffered.METHOD),
     ("get", b"/Observation/1", Unoffered.METHOD),
@@ -117,17 +150,18 @@ def test_every_refusal_has_a_case_here():
 
 def test_a_refusal_is_the_same_for_every_id():
     """L048, L051: a refused interaction tells nothing about the resource it is aimed at."""
-    paths = [f"/Patient/{id_}/$everything".encode() for id_ in ("P1", "P2", "P9")]
+    paths = [f"/Patient/{id_}/$export".encode() for id_ in ("P1", "P2", "P9")]
 
     assert 1 == len({(found.status, found.message) for found in (refusal("GET", path) for path in paths)})
 
 
 def test_a_405_says_what_is_allowed():
     """RFC 9110 section 15.5.6: the Allow header of a 405; OPTIONS gets the same."""
-    assert "GET, OPTIONS" == refusal("DELETE", b"/Observation/1").allow
+    assert "GET, HEAD, OPTIONS" == refusal("DELETE", b"/Observation/1").allow
     assert "POST, OPTIONS" == refusal("HEAD", b"/Observation/_search").allow
-    assert "GET, POST, OPTIONS" == allow(b"/Bundle", TYPES)
-    assert "OPTIONS" == allow(b"/Patient/1/$everything", TYPES)
+    assert "GET, HEAD, POST, OPTIONS" == allow(b"/Bundle", TYPES)
+    assert "GET, HEAD, POST, OPTIONS" == allow(b"/Patient/1/$everything", TYPES)
+    assert "OPTIONS" == allow(b"/Patient/1/$export", TYPES)
     assert allow(b"/Observation/hidden", TYPES) == allow(b"/Observation/absent", TYPES)
 
 
@@ -216,6 +250,17 @@ PARAMETERS = st.lists(st.builds(Parameter, NAMES, VALUES), max_size=4).map(tuple
 INTERACTIONS = st.one_of(
     st.builds(Interaction, st.just(Kind.READ), st.sampled_from(["Bundle", "Patient"]), IDS),
     st.builds(Interaction, st.just(Kind.SEARCH), st.just("Patient"), st.none(), PARAMETERS, st.booleans()),
+    st.builds(Interaction, st.just(Kind.SEARCH_SYSTEM), parameters=PARAMETERS, form=st.booleans()),
+    st.builds(
+        Interaction,
+        st.just(Kind.SEARCH_COMPARTMENT),
+        st.just("Observation"),
+        IDS,
+        PARAMETERS,
+        st.booleans(),
+        compartment=st.just("Patient"),
+    ),
+    st.builds(asking, st.just("Patient"), IDS, st.just("$everything"), parameters=PARAMETERS, body=st.booleans()),
     st.sampled_from([Interaction(Kind.CAPABILITIES), Interaction(Kind.BUNDLE), Interaction(Kind.COLLECTION, "Bundle")]),
 )
 
@@ -236,7 +281,7 @@ def test_a_path_is_refused_or_has_one_canonical_spelling(path):
         assert (
             found.status in {404, 405, 415, 501}
             if isinstance(found, GatewayError)
-            else found == asked(*build(found), content_type=JSON)
+            else found == asked(*build(found), content_type=FORM if found.form else JSON)
         )
 
 
@@ -308,9 +353,58 @@ def test_a_form_is_read_like_the_query_it_equals():
 @pytest.mark.parametrize("method_path", [("GET", b"/Patient/1"), ("GET", b"/metadata"), ("POST", b"/")])
 def test_parameters_are_refused_where_there_are_none(method_path):
     """A parameter beside a read, a push or /metadata is refused by its name."""
-    found = refusal(*method_path, b"_elements=id", content_type=JSON)
+    found = refusal(*method_path, b"_fields=id", content_type=JSON)
 
-    assert (400, "the parameter `_elements` is not supported here") == (found.status, found.message)
+    assert (400, "the parameter `_fields` is not supported here") == (found.status, found.message)
+
+
+HISTORY = Opened(history=frozenset({"Observation"}))
+
+
+@pytest.mark.parametrize(
+    ("path", "interaction"),
+    [
+        (b"/Observation/1/_history/v2", Interaction(Kind.VREAD, "Observation", "1", version="v2")),
+        (b"/Observation/1/_history", Interaction(Kind.HISTORY_INSTANCE, "Observation", "1")),
+        (b"/Observation/_history", Interaction(Kind.HISTORY_TYPE, "Observation")),
+        (b"/_history", Interaction(Kind.HISTORY_SYSTEM)),
+    ],
+)
+def test_L046_L047_versions_are_named_only_where_a_route_opens_them(path, interaction):
+    """Off unless a route says so, and then for the types it names alone."""
+    assert interaction == parse("GET", path, b"", types=TYPES, opened=HISTORY)
+    assert 501 == refusal("GET", path).status
+    if b"Observation" in path:
+        assert 501 == refusal("GET", path.replace(b"Observation", b"Group"), opened=HISTORY).status
+
+
+def test_operations_on_terminology_are_there_only_where_a_route_opens_them():
+    """By a setting of the route; without it, refused like any operation that nobody knows."""
+    types = TYPES | {"ValueSet"}
+
+    assert Kind.OPERATION == parse("GET", b"/ValueSet/$expand", b"", types=types, opened=Opened(terminology=True)).kind
+    with pytest.raises(NotSupported):
+        parse("GET", b"/ValueSet/$expand", b"", types=types)
+
+
+@pytest.mark.parametrize(
+    ("accept", "native"),
+    [
+        (None, "*/*"),
+        ("*/*", "*/*"),
+        ("application/pdf", "application/pdf"),
+        ("application/fhir+json", None),
+        ("application/json, application/pdf", None),
+        ("application/fhir+xml, application/pdf", "application/fhir+xml, application/pdf"),
+    ],
+)
+def test_L052_a_binary_is_asked_for_as_a_record_or_as_its_content(accept, native):
+    """R4 binary.html: the record for who names FHIR JSON, its own content for all others; never FHIR in XML."""
+    types = TYPES | {"Binary"}
+
+    assert native == parse("GET", b"/Binary/1", b"", types=types, accept=accept).native
+    with pytest.raises(Unacceptable):
+        parse("GET", b"/Binary/1", b"", types=types, accept="application/fhir+xml")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""A Binary: content that does not say whom it is about. It goes where every record that holds it goes (leaks.md L052).
+
+Rules of this file
+1. Its owners are its `securityContext` and every DocumentReference that points at it. It is visible only where it has
+   one, all of them are visible, and each still points at it in its released form. No owner: 404.
+2. As a record in FHIR JSON, or as its own content: always whole (no ranges), always as a download, and never in a type
+   that a browser would run.
+3. A HEAD, a range, a validator change nothing of what is looked up and decided.
+"""
+
+import base64
+import binascii
+import re
+from typing import Final
+
+import msgspec
+
+from gateway.decision.model import Exchange, Verdict
+from gateway.errors import NotSupported, Unacceptable, UpstreamFault
+from gateway.fhir.bundle import Bundle
+from gateway.fhir.formats import takes
+from gateway.fhir.interaction import Interaction
+from gateway.fhir.query import build_query
+from gateway.fhir.references import Base, Local, parse, target_of
+from gateway.fhir.view import ResourceView, read_resource
+from gateway.proxy.asked import Asked, Prepared
+from gateway.proxy.context import next_of, searchset
+from gateway.proxy.reading import Judged, absent, entries_of, fetched, judged_alone, not_visible
+from gateway.release.compose import compose_resource, released_text
+from gateway.release.released import Released
+from gateway.release.uniting import as_content
+
+_MOST_OWNERS: Final = 100
+_LOCATION: Final = "location"
+_MEDIA: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
+_PLAIN: Final = "application/octet-stream"
+# What a browser would run, or show as a page of ours (L052): sent as bytes of no type.
+_RUN: Final = re.compile(r".*(?:html|xml|svg|script|ecmascript).*")
+
+
+async def binary(asked: Asked, interaction: Interaction, exchange: Exchange) -> tuple[Prepared, bytes]:
+    """Prepare a Binary's answer, and give the released record behind it. Raises UpstreamFault, Unavailable, and
+    Unacceptable where the content, visible to this client, is of a type that it does not take."""
+    view = await fetched(asked, "Binary", interaction.id or "")
+    if view is None:
+        return await absent(asked, exchange), b""
+    owners = await _owners(asked, view)
+    entries = entries_of([view, *owners])
+    views = tuple(entry.view for entry in entries if entry.view is not None)
+    judged = await judged_alone(asked, views, exchange, bundle=Bundle(type="collection", entries=entries))
+    manifest = judged.manifest
+    record = compose_resource(views[0], judged.judgement, headers={}, manifest=manifest)
+    if record is None or not owners or not all(_holds(asked, judged, one, view) for one in views[1:]):
+        hidden = tuple(msgspec.structs.replace(one, verdict=Verdict.WITHHELD, edits=()) for one in manifest.decisions)
+        return Prepared(not_visible(msgspec.structs.replace(manifest, decisions=hidden)), judged.facts.revisions), b""
+    released = record if interaction.native is None else _content(record, interaction.native)
+    return Prepared(released, judged.facts.revisions), record.body
+
+
+async def _owners(asked: Asked, view: ResourceView) -> list[ResourceView]:
+    """Give every record that holds a Binary; none where one of them is not here, or they cannot be told."""
+    found: dict[tuple[str, str | None], ResourceView] = {}
+    for reference in view.references:
+        target = target_of(reference, asked.door.own)
+        if not isinstance(target, Local):
+            return []
+        owner = await fetched(asked, target.type, target.id)
+        if owner is None:
+            return []
+        found[owner.type, owner.id] = owner
+    pointing = await _pointing(asked, view)
+    if pointing is None:
+        return []
+    for owner in pointing:
+        found[owner.type, owner.id] = owner
+    return list(found.values())
+
+
+async def _pointing(asked: Asked, view: ResourceView) -> list[ResourceView] | None:
+    """Give the DocumentReferences that point at a Binary, where the upstream can tell; None where they are too many."""
+    stated = await asked.door.surface.abilities.searches()
+    if _LOCATION not in stated.get("DocumentReference", ()):
+        return []
+    name = f"Binary/{view.id}"
+    bases = (asked.door.upstream.base.text, asked.door.route.public_url)
+    values = ",".join([name, *(f"{base}/{name}" for base in bases)])
+    position: str | None = f"/DocumentReference?{build_query([(_LOCATION, values)]).decode('ascii')}"
+    found: list[ResourceView] = []
+    while position is not None:
+        held = await asked.door.upstream.page(position)
+        bundle = searchset(held, asked.json_limits)
+        views = (entry.view for entry in bundle.entries)
+        found += [read_resource(one.raw) for one in views if one is not None and one.type == "DocumentReference"]
+        if len(found) > _MOST_OWNERS:
+            return None  # nobody can tell whether all of them are visible: as if it had no owner
+        position = next_of(bundle, asked.door)
+    return found
+
+
+def _holds(asked: Asked, judged: Judged, owner: ResourceView, binary: ResourceView) -> bool:
+    """Say whether an owner is released, and still leads to the Binary where it did."""
+    text = released_text(owner, judged.judgement)
+    if text is None:
+        return False
+    own = asked.door.own
+    return _leads(read_resource(text), binary, own) or not _leads(owner, binary, own)
+
+
+def _leads(owner: ResourceView, binary: ResourceView, own: frozenset[Base]) -> bool:
+    targets = (parse(link.text, own) for link in owner.links)
+    return any(isinstance(one, Local) and (one.type, one.id) == ("Binary", binary.id) for one in targets)
+
+
+class _Content(msgspec.Struct, frozen=True):
+    contentType: str = ""  # noqa: N815  FHIR's name
+    data: str = ""
+
+
+def _content(record: Released, accept: str) -> Released:
+    """Give a Binary's own content (R4 binary.html). Raises Unacceptable, UpstreamFault."""
+    try:
+        said = msgspec.json.decode(record.body, type=_Content)
+        data = base64.b64decode("".join(said.data.split()), validate=True)
+    except (msgspec.DecodeError, binascii.Error, ValueError):
+        raise UpstreamFault from None
+    media = said.contentType.partition(";")[0].strip().lower()
+    if not _MEDIA.fullmatch(media) or _RUN.fullmatch(media):
+        media = _PLAIN
+    if not takes(accept, media):
+        raise Unacceptable("the content is not of a type that was asked for")
+    return as_content(record, data, media)
+
+
+def check(interaction: Interaction) -> None:
+    """Raise NotSupported where a Binary's content is asked for in part: a projection has no meaning for bytes."""
+    if interaction.native is not None and interaction.parameters:
+        raise NotSupported("the content of a Binary is given whole", 400)

@@ -1,0 +1,64 @@
+"""What a route shows of itself besides its searches: versions, operations, how records are projected.
+
+Rules of this file
+1. Fixed at start-up by settings and policy, the same for all callers of a class; never by data.
+2. What a class of callers may get in part has no versions for it: each version would tell of another part (leaks.md
+   trade-offs, L046).
+"""
+
+import msgspec
+
+from gateway.errors import NotSupported
+from gateway.fhir.interaction import REFUSALS, Interaction, Kind, Opened, Unoffered
+from gateway.policy.model import Policy
+from gateway.proxy.abilities import Abilities
+from gateway.release.projection import Projector
+from gateway.settings import Route
+
+_VERSIONS = {
+    Kind.VREAD: Unoffered.VREAD,
+    Kind.HISTORY_INSTANCE: Unoffered.HISTORY_INSTANCE,
+    Kind.HISTORY_TYPE: Unoffered.HISTORY_TYPE,
+}
+
+
+class Surface(msgspec.Struct, frozen=True, kw_only=True):
+    """See the module. Of callers who do not get records whole: `in_part` are the types of which parts may go alone,
+    `trimmed` those of which some class gets the necessary minimum."""
+
+    opened: Opened
+    projector: Projector
+    abilities: Abilities
+    in_part: frozenset[str]
+    trimmed: frozenset[str]
+
+    def versioned(self, policy: Policy, participant_type: str) -> frozenset[str]:
+        """Give the types whose versions a class of callers may read."""
+        whole = self._whole(policy, participant_type)
+        return self.opened.history if whole else self.opened.history - self.in_part - self.trimmed
+
+    def opaque(self, policy: Policy, participant_type: str) -> frozenset[str]:
+        """Give the types whose version ids are ours for a class of callers (leaks.md trade-offs, `versionId`)."""
+        own = frozenset[str]() if self._whole(policy, participant_type) else self.in_part
+        return self.opened.history | own
+
+    def check(self, interaction: Interaction, policy: Policy, participant_type: str) -> None:
+        """Raise the refusal of a history that this class of callers is not offered, as if no route had it."""
+        found = _VERSIONS.get(interaction.kind)
+        if found is not None and interaction.type not in self.versioned(policy, participant_type):
+            status, text = REFUSALS[found]
+            raise NotSupported(text, status)
+
+    def _whole(self, policy: Policy, participant_type: str) -> bool:
+        return bool(policy.kinds_of(participant_type) & policy.parts.whole_for)
+
+
+def surface_of(route: Route, policy: Policy, projector: Projector, abilities: Abilities) -> Surface:
+    """Give the surface of a route under a policy."""
+    return Surface(
+        opened=Opened(route.history, route.terminology),
+        projector=projector,
+        abilities=abilities,
+        in_part=frozenset(policy.parts.types),
+        trimmed=frozenset(name for one in policy.minimum_necessary for name in one.elements),
+    )
