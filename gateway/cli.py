@@ -28,7 +28,7 @@ from gateway.facts.explain import explain as explain_question
 from gateway.facts.explain_text import explanation_lines
 from gateway.facts.labelling import Labeller
 from gateway.fhir.strict import MalformedJson
-from gateway.identity.dev_issuer import development_token, new_key
+from gateway.identity.dev_issuer import development_token, new_key, public_keys
 from gateway.label_command import LINES, Run, compared_with, progress, records_in, summary
 from gateway.ledger.model import REQUEST_ID, Ledger
 from gateway.ledger.telling import tell
@@ -322,25 +322,35 @@ def try_profiles(
 
 
 @app.command()
-def token(
+def token(  # noqa: PLR0913, PLR0917  each an option
     client: Annotated[str, typer.Option(help="The client_id, as the directory registers it.")],
     audience: Annotated[str, typer.Option(help="The audience that the gateway's issuer entry asks for.")],
     key: Annotated[Path, typer.Option(help="The development issuer's private key; made where there is none.")],
     purpose: Annotated[list[str] | None, typer.Option(help="A purpose of use the token grants.")] = None,
     role: Annotated[list[str] | None, typer.Option(help="patient_app, privacy_officer or operator.")] = None,
     patient: Annotated[str, typer.Option(help="Whose app this is, such as Patient/rosa.")] = "",
+    claims: Annotated[str, typer.Option(help="More claims, as a JSON object.")] = "{}",
+    jwks: Annotated[Path | None, typer.Option(help="Where to write the key set that `jwks_file` names.")] = None,
 ) -> None:
     """Sign a token of the development issuer, for trying things out; never for data of real people."""
     if not key.exists():
         bootstrap.write_private(key, new_key())
+    private = _read(str(key)).decode()
+    if jwks is not None:
+        jwks.write_text(public_keys(private), encoding="utf-8")
+    try:
+        more = msgspec.json.decode(claims, type=dict[str, Any])
+    except msgspec.DecodeError:
+        _stop("--claims is not a JSON object", 2)
     signed = development_token(
-        _read(str(key)).decode(),
+        private,
         client_id=client,
         audience=audience,
         at=clock.now(),
         purposes=purpose,
         roles=role or (),
         patient=patient,
+        more=more,
     )
     sys.stdout.write(signed + "\n")
 

@@ -7,7 +7,7 @@ Rules of this file
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,10 +51,11 @@ def development_token(  # noqa: PLR0913  what a token says, each by name
     purposes: Sequence[str] | None = None,
     roles: Sequence[str] = (),
     patient: str = "",
+    more: Mapping[str, Any] = {},
     lifetime: timedelta = timedelta(hours=1),
 ) -> str:
-    """Give a development token of `client_id`; purposes None = the token states none."""
-    claims: dict[str, Any] = {"client_id": client_id, "sub": client_id, "aud": audience}
+    """Give a development token of `client_id`; purposes None = the token states none. `more` are claims beside."""
+    claims: dict[str, Any] = {**more, "client_id": client_id, "sub": client_id, "aud": audience}
     if purposes is not None:
         claims["purpose_of_use"] = list(purposes)
     if roles:

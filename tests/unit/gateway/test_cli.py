@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
@@ -138,6 +140,20 @@ def test_a_token_is_signed_with_a_key_that_only_its_owner_can_read(tmp_path):
     assert 2 == first.stdout.count(".")
     assert text == key.read_text()
     assert 0o600 == key.stat().st_mode & 0o777
+
+
+def test_a_token_says_more_and_its_key_set_verifies_it(tmp_path):
+    """Whoever tries the gateway out gets the key set that it asks for, and tokens with any claim."""
+    words = ["token", "--client", "c", "--audience", "a", "--key", str(tmp_path / "key.json")]
+    keys = tmp_path / "jwks.json"
+
+    signed = run(*words, "--jwks", str(keys), "--claims", '{"fhirUser": "Practitioner/9", "sub": "x"}').stdout.strip()
+
+    (key,) = json.loads(keys.read_text())["keys"]
+    claims = jwt.decode(signed, ECKey.import_key(key), algorithms=["ES256"]).claims
+    assert ("Practitioner/9", "c") == (claims["fhirUser"], claims["sub"])
+    assert "d" not in key
+    assert 2 == run(*words, "--claims", "[1]").exit_code
 
 
 def record(identity: str, code: str, *labels: str) -> dict:
