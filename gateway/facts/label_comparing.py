@@ -1,7 +1,8 @@
 """Labels found, counted and held against labels given by hand: precision and recall by category. Pure.
 
 Rules of this file (docs/labels.md)
-1. Codes are compared by category: what a deny of one code denies is one (labels.md section 3, clusters).
+1. Codes are compared by category: what a deny of one code denies is one (labels.md section 3, clusters), and sexual
+   and reproductive health, of which hands use one code or another.
 2. What came with the records is no finding, and neither is what is only assumed: the profile's default, and the level
    of a source that nobody knows.
 3. A record is known by type and id; one that is on one side only is counted and not compared.
@@ -18,14 +19,16 @@ from gateway.facts.labelling import Labelled
 from gateway.fhir.terminology import canonical, deny_cluster
 from gateway.fhir.v3_tables import POLICIES, SENSITIVITIES
 from gateway.fhir.view import ResourceView
+from gateway.labels.assign import UNCLASSIFIED
 from gateway.labels.model import Basis, Confidentiality, Kind
 from gateway.labels.rules import UNKNOWN_SOURCE
 
-# One name for the codes that a deny takes together.
+# One name for the codes that a deny takes together, or that people choose among.
 _CLUSTERS: Final = (
     ("SUD", deny_cluster("SUD")),
     ("MH", deny_cluster("MH")),
     ("SDV", deny_cluster("SDV")),
+    ("SEX", frozenset({"SEX", "PREGNANT", "GENDER"})),
 )
 RESTRICTED: Final = "restricted (R, V)"
 
@@ -116,7 +119,7 @@ def _grounds(one: Labelled) -> dict[str, str]:
     """Give the categories the gateway says of a record, each with its first ground."""
     found: dict[str, str] = {}
     for label in one.labels.labels:
-        if label.basis is Basis.DEFAULT or label.source == UNKNOWN_SOURCE:
+        if label.basis is Basis.DEFAULT or label.source in (UNKNOWN_SOURCE, UNCLASSIFIED):
             continue
         if label.kind in (Kind.SENSITIVITY, Kind.POLICY):
             name = category(label.code)

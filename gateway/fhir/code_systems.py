@@ -29,6 +29,14 @@ CPT: Final = "http://www.ama-assn.org/go/cpt"
 HCPCS: Final = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 MS_DRG: Final = "https://www.cms.gov/Medicare/Medicare-Fee-for-Service-Payment/AcuteInpatientPPS/MS-DRG-Classifications-and-Software"
 CVX: Final = "http://hl7.org/fhir/sid/cvx"
+ATC: Final = "http://www.whocc.no/atc"
+ICD_11: Final = "http://id.who.int/icd/release/11/mms"
+NUCC: Final = "http://nucc.org/provider-taxonomy"
+REVENUE: Final = "https://www.nubc.org/CodeSystem/RevenueCodes"
+PLACE_OF_SERVICE: Final = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
+HGNC: Final = "http://www.genenames.org"
+SDOH: Final = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
+SERVICE_PLACE: Final = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 
 PRIVACY_SYSTEMS: Final = frozenset({ACT_CODE, ACT_REASON, CONFIDENTIALITY, OBSERVATION_VALUE, TEFCA_PURPOSE})
 """Systems whose privacy codes we list, so that a code missing there is unknown."""
@@ -47,6 +55,14 @@ CLINICAL_SYSTEMS: Final = frozenset(
         HCPCS,
         MS_DRG,
         CVX,
+        ATC,
+        ICD_11,
+        NUCC,
+        REVENUE,
+        PLACE_OF_SERVICE,
+        HGNC,
+        SDOH,
+        SERVICE_PLACE,
     }
 )
 
@@ -115,6 +131,15 @@ _OIDS: Final[Mapping[str, str]] = {
     "2.16.840.1.113883.6.14": HCPCS,
     "2.16.840.1.113883.6.285": HCPCS,
     "2.16.840.1.113883.12.292": CVX,
+    "2.16.840.1.113883.6.59": CVX,
+    "2.16.840.1.113883.6.73": ATC,
+    "2.16.840.1.113883.6.347": ICD_11,
+    "2.16.840.1.113883.6.101": NUCC,
+    "2.16.840.1.113883.6.301.3": REVENUE,
+    "2.16.840.1.113883.6.50": PLACE_OF_SERVICE,
+    "2.16.840.1.113883.6.281": HGNC,
+    "2.16.840.1.113883.5.111": SERVICE_PLACE,
+    "2.16.840.1.113883.6.13": HCPCS,
 }
 # Other spellings, without scheme. WHO ICD-10 stands for ICD-10-CM: the chapters we list have the same stems.
 _SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -158,6 +183,21 @@ _SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
         "www.cms.gov/Medicare/Medicare-Fee-for-Service-Payment/AcuteInpatientPPS/MS-DRG-Classifications-and-Software.html",
     ),
     CVX: ("terminology.hl7.org/CodeSystem/CVX", "www2a.cdc.gov/vaccines/iis/iisstandards/vaccines.asp"),
+    ATC: ("whocc.no/atc", "www.whocc.no", "terminology.hl7.org/CodeSystem/atc", "hl7.org/fhir/sid/atc"),
+    ICD_11: ("id.who.int/icd11/mms", "hl7.org/fhir/sid/icd-11", "id.who.int/icd/entity"),
+    NUCC: ("www.nucc.org/provider-taxonomy", "terminology.hl7.org/CodeSystem/v3-nuccProviderCodes"),
+    REVENUE: (
+        "www.nubc.org/RevenueCodes",
+        "bluebutton.cms.gov/resources/variables/rev_cntr",
+        "terminology.hl7.org/CodeSystem/ex-revenue-center",
+    ),
+    PLACE_OF_SERVICE: (
+        "www.cms.gov/Medicare/Coding/place-of-service-codes",
+        "terminology.hl7.org/CodeSystem/placeofservice",
+        "bluebutton.cms.gov/resources/variables/line_place_of_srvc_cd",
+    ),
+    HGNC: ("www.genenames.org/geneId", "genenames.org", "terminology.hl7.org/CodeSystem/hgnc"),
+    SERVICE_PLACE: ("terminology.hl7.org/ValueSet/v3-ServiceDeliveryLocationRoleType", "hl7.org/fhir/v3/RoleCode"),
 }
 # Value sets that span several systems: which one was meant cannot be told, so the code is held without a system.
 _AMBIGUOUS: Final = frozenset({"hl7.org/fhir/valueset/security-labels", "terminology.hl7.org/valueset/security-labels"})

@@ -5,7 +5,8 @@ Rules of this file
 2. Every label names the element it speaks of and who says so; what implies a level does so at the same element.
 3. Where no confidentiality was stated for the resource, the profile's default stands; it never lowers what was found.
 4. SUD-coded and not known to be from outside Part 2 is Part 2, where the switch is on (ARCHITECTURE section 6).
-5. Contained and nested resources are labelled on their own; a container's level is made of what is released of them.
+5. What no known system classifies is unclassified (gateway.labels.unclassified): unknown, and of the profile's level.
+6. Contained and nested resources are labelled on their own; a container's level is made of what is released of them.
 """
 
 from collections.abc import Iterable
@@ -23,10 +24,12 @@ from gateway.labels.lists import Hit
 from gateway.labels.model import Basis, Confidentiality, Kind, Label, Labels
 from gateway.labels.received import confidentiality_label, received_labels
 from gateway.labels.rules import SUD_WITHOUT_KNOWN_SOURCE, UNKNOWN_SOURCE, LabelRules
+from gateway.labels.unclassified import unclassified
 from gateway.policy.model import Unlabelled
 
 PART2: Final = "42CFRPart2"
 IMPLIED: Final = "implied by"
+UNCLASSIFIED: Final = "codes of systems that are not known here"
 _IMPLYING: Final = frozenset({Kind.SENSITIVITY, Kind.POLICY})
 _SUD: Final = deny_cluster("SUD")
 # Where a record may say when it took place; the first that is there speaks.
@@ -44,6 +47,11 @@ def assign(view: ResourceView, context: LabelContext, rules: LabelRules) -> Labe
         received, stated = (*received, *content), stated or states
     found = [*received, *_coded(view, rules), *_mentioned(view, rules), *context.propagated]
     found += _from_source(context, rules)
+    if (concept := unclassified(view)) is not None:
+        found += [
+            Label(Kind.UNKNOWN, "", "unclassified", Basis.CODE, concept, UNCLASSIFIED),
+            confidentiality_label(rules.unclassified, Basis.CODE, concept, UNCLASSIFIED),
+        ]
     if not stated:
         default = _default(view, rules.unlabelled)
         if not found:
@@ -80,6 +88,10 @@ def _coded(view: ResourceView, rules: LabelRules) -> list[Label]:
     """What the codings say, each at its own element."""
     find = rules.codes.find
     found = [(one.at, hits) for one in view.codings if (hits := find(one.coding))]
+    if shape := rules.codes.shape(
+        view.type, meta.get("profile") if isinstance(meta := view.tree.get("meta"), dict) else None
+    ):
+        found.append(("", shape))
     return [
         _label(hit, Basis.CODE, at)
         for at, hits in found

@@ -2,14 +2,18 @@
 
 Rules of this file
 1. A Coding is looked up by canonical system and by its code without dots, spaces or case (L005, L006).
-2. A Coding without a system is looked up in every list; a Coding of a system that no list has is unclassified: it
-   labels nothing, and is no proof that there is nothing (the unlabelled default and the term rules speak there).
+2. A Coding without a system is looked up in every list where it has the form of a code; a Coding of a system that no
+   list has labels nothing, and is no proof that there is nothing (gateway.labels.unclassified).
 3. CPT and HCPCS are one code space: claims write either system.
 4. `until` ends a code's old meaning; it silences a label only for a record known to be later.
+5. `confidence` is how sure the list is that a record with this code is about what the group says; what is below the
+   profile's threshold labels nothing (docs/labels.md).
+6. A type of resource, or the beginning of a profile's canonical, may be listed like a code.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -19,15 +23,21 @@ from gateway.fhir import code_systems as systems
 from gateway.fhir.code_systems import canonical_system
 from gateway.fhir.v3_tables import POLICIES, SENSITIVITIES
 
+Confidence = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
 
 class CodeGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Codes of one system that mean the same sensitivities. `match` prefix: every code that begins so."""
+    """Codes of one system that mean the same sensitivities. `match` prefix: every code that begins so. `confidence`
+    and `source`, where they are not the list's own; `note` says why they are here."""
 
     system: str
     sensitivities: tuple[str, ...]
     codes: tuple[str, ...]
     match: Literal["code", "prefix"] = "code"
     until: str = ""
+    confidence: Confidence | None = None
+    source: str = ""
+    note: str = ""
 
 
 class CodeList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +50,7 @@ class CodeList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     licence: str
     note: str
     groups: tuple[CodeGroup, ...]
+    confidence: Confidence = 1.0
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -50,6 +61,25 @@ class Hit(msgspec.Struct, frozen=True):
     until: str = ""
 
 
+RESOURCE_TYPES: Final = "http://hl7.org/fhir/resource-types"
+PROFILES: Final = "urn:consent-gateway:profile"
+"""As the system of a group: its codes are the beginnings of canonical addresses in `meta.profile`."""
+_SHAPES: Final = frozenset({RESOURCE_TYPES, PROFILES})
+# Numbers of two or three digits mean something only with their system.
+_ONLY_WITH_SYSTEM: Final = frozenset(
+    {
+        systems.MS_DRG,
+        systems.PLACE_OF_SERVICE,
+        systems.REVENUE,
+        systems.HGNC,
+        systems.ICD_11,
+        systems.SDOH,
+        systems.SERVICE_PLACE,
+        *_SHAPES,
+    }
+)
+
+
 def parse_code_list(text: str | bytes, name: str) -> CodeList:
     """Read one list from JSON text; `name` is the file's, for messages. Raises ProfileError for anything amiss."""
     try:
@@ -57,7 +87,7 @@ def parse_code_list(text: str | bytes, name: str) -> CodeList:
     except msgspec.MsgspecError as wrong:
         raise ProfileError(f"code list `{name}`: {wrong}") from wrong
     for group in found.groups:
-        if canonical_system(group.system) not in systems.CLINICAL_SYSTEMS:
+        if canonical_system(group.system) not in systems.CLINICAL_SYSTEMS | _SHAPES:
             raise ProfileError(f"code list `{name}`: unknown system `{group.system}`")
         unknown = set(group.sensitivities) - SENSITIVITIES.keys()
         if unknown or not group.sensitivities or not all(group.codes):
@@ -75,6 +105,10 @@ def _undotted(code: str) -> str:
 
 def _drg(code: str) -> str:
     return _plain(code).removeprefix("MS-DRG").removeprefix("DRG").strip().lstrip("0")
+
+
+def _number(code: str) -> str:
+    return code.strip().lstrip("0")
 
 
 def _ndc(code: str) -> str:
@@ -100,7 +134,12 @@ _WRITTEN: Final[Mapping[str, Callable[[str], str]]] = {
     systems.ICD_10_PCS: _undotted,
     systems.ICD_9_CM: _undotted,
     systems.ICD_9_PROCEDURES: _undotted,
+    RESOURCE_TYPES: str.strip,
+    PROFILES: str.strip,
+    systems.ICD_11: _undotted,
     systems.MS_DRG: _drg,
+    systems.PLACE_OF_SERVICE: _number,
+    systems.REVENUE: _number,
     systems.NDC: _ndc,
 }
 # Privacy codes that stand in the content itself, as in Consent.provision.securityLabel, say what it is about; so does
@@ -112,16 +151,27 @@ _IN_CONTENT: Final[Mapping[str, str]] = {
 }
 _ONE_SPACE: Final = frozenset({systems.CPT, systems.HCPCS})
 _NOTHING: Final = ()
+# The form of a code, where prefixes are listed: a Coding without a system is only looked up if it has it.
+_FORMS: Final[Mapping[str, Callable[[str], object]]] = {
+    systems.ICD_10_CM: re.compile(r"[A-Za-z]\d[\dABab](\.?[\dA-Za-z]{1,4})?").fullmatch,
+    systems.ICD_10_PCS: re.compile(r"[\dA-Za-z]{7}").fullmatch,
+    systems.ICD_9_CM: re.compile(r"(\d{3}|[Vv]\d\d|[Ee]\d{3})(\.?\d{1,2})?").fullmatch,
+    systems.ICD_9_PROCEDURES: re.compile(r"\d\d(\.\d{0,2}|\d{1,2})").fullmatch,
+    systems.NDC: re.compile(r"\d{10,11}|\d{4,5}-\d{3,4}-\d{1,2}").fullmatch,
+    systems.ATC: re.compile(r"[A-Z]\d\d[A-Z]{2}(\d\d)?").fullmatch,
+    systems.NUCC: re.compile(r"\d[\dA-Z]{8}[A-Z]").fullmatch,
+}
 
 
 class _Table:
     """The codes of one system. Filled while the index is built, then only read."""
 
-    __slots__ = ("exact", "lengths", "prefixes", "system", "written")
+    __slots__ = ("exact", "form", "lengths", "prefixes", "system", "written")
 
     def __init__(self, system: str) -> None:
         self.system = system
         self.written = _WRITTEN.get(system, _plain)
+        self.form = _FORMS.get(system)
         self.exact: dict[str, tuple[Hit, ...]] = {}
         self.prefixes: dict[str, tuple[Hit, ...]] = {}
         self.lengths: tuple[int, ...] = ()
@@ -154,25 +204,47 @@ def _united(hits: tuple[Hit, ...], more: tuple[Hit, ...]) -> tuple[Hit, ...]:
 
 
 class CodeIndex:
-    """Every list in one look-up. Immutable once made; `revision` names the lists and versions in it."""
+    """Every list in one look-up. Immutable once made; `revision` names the lists and versions in it.
 
-    __slots__ = ("_any_system", "_tables", "revision")
+    `threshold` is the least confidence that counts, `by_list` another one for a list by name.
+    """
 
-    def __init__(self, lists: Iterable[CodeList]) -> None:
+    __slots__ = ("_any_system", "_lists", "_openings", "_profiles", "_tables", "_types", "revision")
+
+    def __init__(
+        self, lists: Iterable[CodeList], threshold: float = 0.0, by_list: Mapping[str, float] | None = None
+    ) -> None:
         self._tables: dict[str, _Table] = {}
+        self._lists = tuple(lists)
         names = []
-        for code_list in lists:
+        for code_list in self._lists:
             source = f"{code_list.name} {code_list.version}"
             names.append(source)
+            least = (by_list or {}).get(code_list.name, threshold)
             for group in code_list.groups:
+                if (group.confidence or code_list.confidence) < least:
+                    continue
                 hits = tuple(Hit(code, source, group.until) for code in group.sensitivities)
                 system = canonical_system(group.system) or ""
                 for one in _ONE_SPACE if system in _ONE_SPACE else (system,):
                     self._tables.setdefault(one, _Table(one)).add(group, hits)
         self.revision = ", ".join(sorted(names))
-        self._any_system = tuple(self._tables.values())
+        types, profiles = self._tables.pop(RESOURCE_TYPES, None), self._tables.pop(PROFILES, None)
+        self._types = {} if types is None else types.exact
+        self._profiles = () if profiles is None else tuple(profiles.exact.items())
+        self._openings = tuple(opening for opening, _ in self._profiles)
+        self._any_system = tuple(table for table in self._tables.values() if table.system not in _ONLY_WITH_SYSTEM)
         own = self._tables[ACT_CODE] = _Table(ACT_CODE)
         own.exact = {code.upper(): (Hit(meaning, "v3-ActCode"),) for code, meaning in _IN_CONTENT.items()}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the lists."""
+        return frozenset(one.name for one in self._lists)
+
+    def limited(self, threshold: float, by_list: Mapping[str, float]) -> "CodeIndex":
+        """Give the index of the same lists with other thresholds."""
+        return CodeIndex(self._lists, threshold, by_list)
 
     def find(self, coding: Coding) -> tuple[Hit, ...]:
         """What the lists say of a Coding, in any spelling of its system; nothing for a code of another system."""
@@ -189,5 +261,15 @@ class CodeIndex:
             return _NOTHING
         found: tuple[Hit, ...] = _NOTHING
         for table in self._any_system:
-            found = _united(found, table.find(code))
+            if table.form is None or table.form(code.strip()):
+                found = _united(found, table.find(code))
+        return found
+
+    def shape(self, kind: str, profiles: object) -> tuple[Hit, ...]:
+        """What a resource's type and its `meta.profile` say."""
+        found = self._types.get(kind, _NOTHING)
+        for canonical in profiles if isinstance(profiles, list) else ():
+            if isinstance(canonical, str) and canonical.startswith(self._openings):
+                for opening, hits in self._profiles:
+                    found = _united(found, hits) if canonical.startswith(opening) else found
         return found

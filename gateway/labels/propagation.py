@@ -16,7 +16,7 @@ from gateway.fhir.origins import encounter_references
 from gateway.fhir.pointer import element_path, index, segments
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
-from gateway.labels.assign import IMPLIED
+from gateway.labels.assign import IMPLIED, UNCLASSIFIED
 from gateway.labels.model import Basis, Confidentiality, Kind, Label, Labels
 
 Resolve = Callable[[ResourceView, ReferenceAt], tuple[ResourceView, ...]]
@@ -29,12 +29,14 @@ _WHOLES: Final[Mapping[str, frozenset[str]]] = {
     "CoverageEligibilityResponse": frozenset({"request"}),
     "Encounter": frozenset({"appointment", "partOf"}),
     "EnrollmentResponse": frozenset({"request"}),
+    "ExplanationOfBenefit": frozenset({"claim", "claimResponse"}),
     "ImmunizationEvaluation": frozenset({"immunizationEvent"}),
     "Media": frozenset({"partOf"}),
     "MedicationAdministration": frozenset({"partOf"}),
     "MedicationDispense": frozenset({"partOf"}),
     "MedicationStatement": frozenset({"partOf"}),
     "Observation": frozenset({"partOf"}),
+    "PaymentNotice": frozenset({"request", "response"}),
     "Procedure": frozenset({"partOf"}),
 }
 _VISITS: Final = frozenset({"Appointment", "Encounter", "EpisodeOfCare"})
@@ -199,7 +201,7 @@ def _may_mean(found: ReferenceAt) -> bool:
 
 
 def _is_carried(label: Label) -> bool:
-    if label.basis is Basis.DEFAULT:
+    if label.basis is Basis.DEFAULT or label.source == UNCLASSIFIED:
         return False
     if label.kind is Kind.CONFIDENTIALITY:
         stated = label.basis is Basis.RECEIVED and label.at == "" and not label.source.startswith(IMPLIED)

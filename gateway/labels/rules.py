@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.errors import ProfileError
 from gateway.fhir.confidentiality import Confidentiality
 from gateway.labels.lists import CodeIndex, parse_code_list
 from gateway.labels.terms import TermIndex, parse_term_list
@@ -22,7 +23,7 @@ UNKNOWN_SOURCE: Final = "unknown_source_is_sensitive"
 TERM_RULES: Final = "term_rules"
 
 # Specially protected information is R, general health information N (labels.md section 2, conventions of DS4P in the
-# United States; SHIFT labels each of these R).
+# United States; SHIFT labels each of these R; sickle cell anemia by 38 USC 7332).
 _SPECIALLY_PROTECTED: Final = frozenset(
     {
         "ETH",
@@ -41,6 +42,10 @@ _SPECIALLY_PROTECTED: Final = frozenset(
         "STD",
         "SEX",
         "GDIS",
+        "GENDER",
+        "SCA",
+        "DVD",
+        "EMOTDIS",
         "TBOO",
         "42CFRPart2",
         "Title38Section7332",
@@ -58,6 +63,7 @@ class LabelRules(msgspec.Struct, frozen=True, kw_only=True):
     codes: CodeIndex
     terms: TermIndex
     unlabelled: Unlabelled
+    unclassified: Confidentiality = Confidentiality.R
     implied: Mapping[str, Confidentiality] = US_IMPLIED
     sud_without_known_source_is_part2: bool = False
     unknown_source_is_sensitive: bool = False
@@ -80,12 +86,18 @@ def read_lists(texts: Mapping[str, bytes]) -> tuple[CodeIndex, TermIndex]:
 def label_rules(
     policy: Policy, codes: CodeIndex, terms: TermIndex, implied: Mapping[str, Confidentiality] = US_IMPLIED
 ) -> LabelRules:
-    """The rules of one profile over the gateway's lists. A profile turns texts off with its switch `term_rules`."""
+    """The rules of one profile over the gateway's lists: what is less sure than its thresholds is left out. A profile
+    turns texts off with its switch `term_rules`. Raises ProfileError for a threshold of a list that nobody has."""
     switched_off = TERM_RULES in policy.switches and not policy.on(TERM_RULES)
+    sure = policy.labelling
+    unknown = sure.lists.keys() - codes.names - terms.names
+    if unknown:
+        raise ProfileError(f"no code list `{min(unknown)}`")
     return LabelRules(
-        codes=codes,
-        terms=TermIndex() if switched_off else terms,
+        codes=codes.limited(sure.threshold, sure.lists),
+        terms=TermIndex() if switched_off else terms.limited(sure.threshold, sure.lists),
         unlabelled=policy.unlabelled,
+        unclassified=sure.unclassified,
         implied=implied,
         sud_without_known_source_is_part2=policy.on(SUD_WITHOUT_KNOWN_SOURCE),
         unknown_source_is_sensitive=policy.on(UNKNOWN_SOURCE),

@@ -4,12 +4,13 @@ Rules of this file
 1. Whole words in any case; markup, entities, punctuation, accents' composition and invisible characters are set aside.
 2. A negation counts as a mention: that a thing was asked about can itself be telling.
 3. A resource's texts are screened together first; only where a listed word occurs is each text read on its own.
+4. What a list sets aside (the name of a screen that everybody gets) is not read as what it is named after.
 """
 
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -17,7 +18,7 @@ import msgspec
 from gateway.errors import ProfileError
 from gateway.fhir.v3_tables import SENSITIVITIES
 from gateway.fhir.view import TextAt
-from gateway.labels.lists import Hit
+from gateway.labels.lists import Confidence, Hit
 
 
 class TermGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,6 +26,7 @@ class TermGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     sensitivities: tuple[str, ...]
     terms: tuple[str, ...]
+    confidence: Confidence | None = None
 
 
 class TermList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +39,8 @@ class TermList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     licence: str
     note: str
     groups: tuple[TermGroup, ...]
+    set_aside: tuple[str, ...] = ()
+    confidence: Confidence = 1.0
 
 
 def parse_term_list(text: str | bytes, name: str) -> TermList:
@@ -48,7 +52,8 @@ def parse_term_list(text: str | bytes, name: str) -> TermList:
     for group in found.groups:
         if not group.sensitivities or set(group.sensitivities) - SENSITIVITIES.keys():
             raise ProfileError(f"term list `{name}`: a group without known sensitivity")
-        if any(term != _words(term) or not term for term in group.terms):
+    for term in (*found.set_aside, *(term for group in found.groups for term in group.terms)):
+        if term != _words(term) or not term:
             raise ProfileError(f"term list `{name}`: terms are lower-case words with single spaces between them")
     return found
 
@@ -87,24 +92,38 @@ _COMMON: Final = frozenset(
 class TermIndex:
     """Every term list in one screen. Immutable once made; `revision` names the lists and versions in it."""
 
-    __slots__ = ("_ascii_keys", "_keys", "_phrases", "revision")
+    __slots__ = ("_ascii_keys", "_aside", "_keys", "_lists", "_phrases", "revision")
 
-    def __init__(self, lists: Iterable[TermList] = ()) -> None:
+    def __init__(
+        self, lists: Iterable[TermList] = (), threshold: float = 0.0, by_list: Mapping[str, float] | None = None
+    ) -> None:
+        self._lists = tuple(lists)
         hits: dict[str, tuple[Hit, ...]] = {}
         names = []
-        for term_list in lists:
+        for term_list in self._lists:
             source = f"{term_list.name} {term_list.version}"
             names.append(source)
+            least = (by_list or {}).get(term_list.name, threshold)
             for group in term_list.groups:
-                for term in group.terms:
+                for term in group.terms if (group.confidence or term_list.confidence) >= least else ():
                     found = tuple(Hit(code, f"{source}: {term}") for code in group.sensitivities)
                     hits[term] = (*hits.get(term, ()), *found)
+        self._aside = tuple(f" {phrase} " for one in self._lists for phrase in one.set_aside)
         self._phrases: dict[str, list[tuple[str, tuple[Hit, ...]]]] = {}
         for term in sorted(hits):
             self._phrases.setdefault(_key(term), []).append((f" {term} ", hits[term]))
         self._keys = frozenset(self._phrases)
         self._ascii_keys = frozenset(key.encode() for key in self._phrases)
         self.revision = ", ".join(sorted(names))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the lists."""
+        return frozenset(one.name for one in self._lists)
+
+    def limited(self, threshold: float, by_list: Mapping[str, float]) -> "TermIndex":
+        """Give the index of the same lists with other thresholds."""
+        return TermIndex(self._lists, threshold, by_list)
 
     def find(self, texts: Sequence[TextAt]) -> list[tuple[str, Hit]]:
         """What the texts mention, each with the pointer of its text."""
@@ -129,6 +148,8 @@ class TermIndex:
             words = _words(_readable(text))
         keys = self._keys.intersection(words.split())
         spaced = f" {words} "
+        for phrase in self._aside:
+            spaced = spaced.replace(phrase, " ")
         return [hit for key in sorted(keys) for phrase, hits in self._phrases[key] if phrase in spaced for hit in hits]
 
 

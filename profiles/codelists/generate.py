@@ -74,14 +74,8 @@ SHIFT_LEFT_OUT = {
     "SEX": {"48800-7", "76801"},
     "BH": {"352364"},
 }
-ASU_DRUGS = {
-    "buprenorphine": "OPIOIDUD",
-    "heroin": "OPIOIDUD",
-    "levomethadone": "OPIOIDUD",
-    "levomethadyl": "OPIOIDUD",
-    "methadone": "OPIOIDUD",
-    "methadyl acetate": "OPIOIDUD",
-}
+ASU_DRUGS = {"buprenorphine", "heroin", "levomethadone", "levomethadyl", "methadone", "methadyl acetate"}
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 
 
 def v3_tables(privacy_codes: Mapping[str, Any], observation_values: Mapping[str, Any]) -> str:
@@ -166,14 +160,13 @@ def shift_sls(folder: Path) -> dict[str, Any]:
 
 
 def asu_shares(rules: Mapping[str, Any]) -> dict[str, Any]:
-    """From the ASU SHARES rules: the drugs that treat opioid use disorder, and heroin; confidence 1 only."""
-    groups: dict[tuple[str, str], set[str]] = defaultdict(set)
+    """From the ASU SHARES rules: the drugs that treat opioid use disorder, and heroin; other opioids at a confidence
+    that no profile of ours asks for. Of each only codes of which the source is sure."""
+    treating, other = set[str](), set[str]()
     for rule in rules["rules"]:
-        for code_set in rule["codeSets"]:
-            to = ASU_DRUGS.get(code_set["groupID"])
+        for code_set in rule["codeSets"] if rule["id"] == "leap-rule-sud" else ():
             sure = {c["code"] for c in code_set["codes"] if c["confidence"] == 1}
-            if to and rule["id"] == "leap-rule-sud":
-                groups["http://www.nlm.nih.gov/research/umls/rxnorm", to] |= sure
+            (treating if code_set["groupID"] in ASU_DRUGS else other).update(sure)
     return {
         "name": "asu-shares",
         "title": "Drugs of opioid use disorder treatment, and heroin, from the ASU SHARES rules",
@@ -181,11 +174,15 @@ def asu_shares(rules: Mapping[str, Any]) -> dict[str, Any]:
         "version": "59b42ea94fd4",
         "licence": "Apache-2.0; RxNorm codes as identifiers only",
         "note": (
-            "Groups buprenorphine, methadone, levomethadone, levomethadyl, methadyl acetate, heroin, at confidence 1. "
-            "The other 42 groups are opioids prescribed for pain, cough or diarrhoea: a prescription of those is not a "
-            "record of substance use disorder. Groups of other sensitivities are examples and partly machine-written."
+            "Groups buprenorphine, methadone, levomethadone, levomethadyl, methadyl acetate, heroin. The 42 others "
+            "are opioids prescribed for pain, cough or diarrhoea: a prescription of those is not a record of substance "
+            "use disorder, so they have a confidence of 0.3 and count only where a profile asks for no more. Groups of "
+            "other sensitivities are examples and partly machine-written."
         ),
-        "groups": [_group(system, [to], codes) for (system, to), codes in sorted(groups.items())],
+        "groups": [
+            _group(RXNORM, ["OPIOIDUD"], treating),
+            _group(RXNORM, ["OPIOIDUD"], other - treating) | {"confidence": 0.3},
+        ],
     }
 
 

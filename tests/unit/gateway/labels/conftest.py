@@ -60,8 +60,8 @@ def rules():
     folder = files("profiles") / "codelists"
     codes, words = read_lists({one.name: one.read_bytes() for one in folder.iterdir() if one.name.endswith(".json")})
     return LabelRules(
-        codes=codes,
-        terms=words,
+        codes=codes.limited(0.5, {}),
+        terms=words.limited(0.5, {}),
         unlabelled=Unlabelled(
             Confidentiality.N, Confidentiality.R, {"Binary": Confidentiality.R, "Patient": Confidentiality.N}
         ),

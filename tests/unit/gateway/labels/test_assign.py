@@ -12,7 +12,7 @@ from gateway.labels.assign import assign, summarise
 from gateway.labels.context import LabelContext, Source, SourceKind
 from gateway.labels.model import Basis, Kind, Label
 from gateway.labels.rules import US_IMPLIED, label_rules
-from gateway.policy.model import Switch
+from gateway.policy.model import Labelling, Switch
 from tests.unit.gateway.labels.conftest import ICD, SUD, codings, confidentiality, observation, view
 
 PROGRAM = Source("/performer/0", SourceKind.PART2, "oasis")
@@ -211,7 +211,7 @@ class Profile:
     """As much of a Policy as labelling looks at."""
 
     def __init__(self, unlabelled, switches):
-        self.unlabelled, self.switches = unlabelled, switches
+        self.unlabelled, self.switches, self.labelling = unlabelled, switches, Labelling()
 
     def on(self, name):
         return name in self.switches and self.switches[name].value
@@ -220,7 +220,11 @@ class Profile:
 def test_a_profile_chooses_texts_and_switches(rules):
     """Texts are read unless `term_rules` is off; the Part 2 switches are off unless the profile has them on."""
     chosen = label_rules(Profile(rules.unlabelled, {}), rules.codes, rules.terms)
-    assert (rules.terms, False, US_IMPLIED) == (chosen.terms, chosen.sud_without_known_source_is_part2, chosen.implied)
+    assert (rules.terms.names, False, US_IMPLIED) == (
+        chosen.terms.names,
+        chosen.sud_without_known_source_is_part2,
+        chosen.implied,
+    )
     silent = label_rules(Profile(rules.unlabelled, switch("term_rules", False)), rules.codes, rules.terms)
     assert [] == silent.terms.find(view(observation(code={"text": "heroin"})).texts)
     part2 = label_rules(

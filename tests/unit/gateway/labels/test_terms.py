@@ -82,7 +82,7 @@ def test_what_a_term_says_is_told_with_the_list_and_the_term(rules):
 
 def test_every_shipped_term_finds_itself(rules, terms):
     """No term is lost in the screen or in the way texts are read."""
-    for group in terms.groups:
+    for group in [one for one in terms.groups if (one.confidence or terms.confidence) >= 0.5]:
         for term in group.terms:
             codes = {code for _, code in said(rules, f"x {term.upper()}, y")}
             assert set(group.sensitivities) <= codes, term
