@@ -88,10 +88,11 @@ class Reverse(msgspec.Struct, frozen=True):
 class SearchPlan(msgspec.Struct, frozen=True, kw_only=True):
     """An admitted search.
 
-    `upstream`: what is sent on, without `_count`, which is the proxy's own; `anchors`: the part of it that a server
-    which knows nothing else would do with. `honoured`: what the `self` link says, in the client's words and order
+    `upstream`: what is sent on, without `_count`, which is the proxy's own; `anchors`: the part of it that is asked for
+    alone where the server refuses the rest. `honoured`: what the `self` link says, in the client's words and order
     (L028). `count`: entries a page. A match has to meet all of `conditions`, `chains` and `reverses` in its released
-    form. `candidates`: what is found are persons who may be the one meant, and they are few or none.
+    form. `anchored`: its records are about patients. `candidates`: what is found are persons who may be the one meant,
+    and they are few or none.
     """
 
     type: str
@@ -100,6 +101,7 @@ class SearchPlan(msgspec.Struct, frozen=True, kw_only=True):
     honoured: tuple[tuple[str, str], ...]
     count: int
     includes: tuple[Include, ...] = ()
+    anchored: bool = True
     conditions: tuple[Condition, ...] = ()
     chains: tuple[Chain, ...] = ()
     reverses: tuple[Reverse, ...] = ()
@@ -128,6 +130,16 @@ _PATIENT_ANCHORS: Final = (
     frozenset({"family"}),
     frozenset({"given", "birthdate"}),
 )
+# Which anchors a server knows best: it is asked for those of the lowest rank where it refuses the search as it is.
+_RANKS: Final[Mapping[str, int]] = {"_id": 0, "patient": 1, "subject": 1, "encounter": 2}
+_PATIENT_RANKS: Final[Mapping[str, int]] = {
+    "_id": 0,
+    "identifier": 1,
+    "family": 2,
+    "name": 2,
+    "given": 3,
+    "birthdate": 3,
+}
 _CERTAIN: Final = frozenset({"_id", "identifier"})  # by these a person is meant, not sought
 _BOUNDED: Final = frozenset({"date", "number", "quantity"})
 _BOUNDS: Final = 2  # these may be given twice: from and to
@@ -170,7 +182,7 @@ class _Admission:
     def __init__(self, offer: Offer, offers: Offers, own: frozenset[Base], limits: SearchLimits) -> None:
         self.offer, self.offers, self.own, self.limits = offer, offers, own, limits
         self.upstream: list[tuple[str, str]] = []
-        self.anchors: list[tuple[str, str]] = []
+        self.anchors: list[tuple[int, str, str]] = []
         self.honoured: list[tuple[str, str]] = []
         self.includes: list[Include] = []
         self.conditions: list[Condition] = []
@@ -206,13 +218,15 @@ class _Admission:
     def plan(self) -> SearchPlan:
         """Give the plan of what was read. Raises NotSupported where it is not anchored."""
         self._refuse_without_anchor()
+        best = min((rank for rank, _, _ in self.anchors), default=0)
         return SearchPlan(
             type=self.offer.type,
             upstream=tuple(self.upstream),
-            anchors=tuple(self.anchors),
+            anchors=tuple((name, value) for rank, name, value in self.anchors if rank == best),
             honoured=tuple(self.honoured),
             count=self.limits.count if self.count is None else self.count,
             includes=tuple(self.includes),
+            anchored=self.offer.anchored,
             conditions=tuple(self.conditions),
             chains=tuple(self.chains),
             reverses=tuple(self.reverses),
@@ -293,8 +307,9 @@ class _Admission:
         named = condition.kind == "reference" and types <= _ANCHORING
         if condition.name == "_id" or named or not self.offer.anchored or self.offer.type == "Patient":
             self.anchoring.add(condition.name)
-        if condition.name in _ANCHORS or (named and condition.kind == "reference"):
-            self.anchors.append((condition.name, value))
+        rank = (_PATIENT_RANKS if self.offer.type == "Patient" else _RANKS).get(condition.name, 3 if named else None)
+        if rank is not None:
+            self.anchors.append((rank, condition.name, value))
 
     # Chains -------------------------------------------------------------------------------------------------------
     def _chain(self, given: Parameter) -> None:

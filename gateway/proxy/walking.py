@@ -148,7 +148,7 @@ class Walker:
             try:
                 return await upstream.search(plan.type, [*plan.upstream, size]), False
             except NotHeeded:
-                if not plan.anchors and plan.conditions:
+                if plan.anchored and not plan.anchors:
                     raise
         return await upstream.search(plan.type, [*plan.anchors, size]), True
 
@@ -287,7 +287,7 @@ def _narrowed(plan: SearchPlan, chain: Chain, targets: tuple[Local, ...]) -> Sea
     return msgspec.structs.replace(
         plan,
         upstream=(*plan.upstream, asked),
-        anchors=(*plan.anchors, asked) if anchoring else plan.anchors,
+        anchors=plan.anchors or ((asked,) if anchoring else ()),
         conditions=(*plan.conditions, condition),
     )
 
