@@ -59,6 +59,11 @@ N ?= 2000
 laws: .venv/.dev ## the laws as properties, N examples each (N=2000); cases found stay in tests/laws/found
 	CONSENT_GATEWAY_EXAMPLES=$(N) $(BIN)/pytest $(PYTEST) tests/laws
 
+BUNDLES ?= 1000
+.PHONY: residue
+residue: .venv/.dev ## the residue law over made Bundles, by decide and through HTTP; tells what arrived (BUNDLES=1000)
+	CONSENT_GATEWAY_BUNDLES=$(BUNDLES) $(BIN)/pytest $(PYTEST) tests/laws/test_residue.py tests/laws/test_residue_http.py
+
 # HAPI FHIR and clients that nobody here wrote, from the package registries into build/ (docs/e2e.md).
 E2E := tests/e2e/hapi
 build/hapi/.done: $(E2E)/pom.xml $(wildcard $(E2E)/src/main/java/e2e/*.java)

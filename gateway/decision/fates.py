@@ -85,7 +85,12 @@ class Fates:
         self._known_origin: dict[int, bool] = {}  # of records of the context, by identity
 
     def of_reference(self, view: ResourceView, found: ReferenceAt) -> Fate:
-        """Say what becomes of one reference of a released resource."""
+        """Say what becomes of one reference of a released resource. What has only a display, where R4 knows no
+        Reference, is none."""
+        if found.reference is None and found.identifier is None and found.at not in self.opinion_of(view).hidden:
+            element = self.bench.tools.elements.at(view.type, found.at)
+            if element is not None and "Reference" not in element.types:
+                return _KEEP
         resolved = self.bench.sources.resolve(view, found)
         if (cause := self.opinion_of(view).hidden.get(found.at)) is not None:
             return Fate(Kind.CUT, cause, type_named(resolved))

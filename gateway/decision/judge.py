@@ -203,6 +203,8 @@ class _Judge:
             out = container_labels(code for inner in self._released_in(view) for code in inner.labels_out)
         if opinion.released:
             opinion.take(meta_edits(view, out, ruling, self.bench.whole), None)
+            if view.type == "Bundle":
+                opinion.take(self._envelope(view), None)
             if self.facts.outward is not None:
                 opinion.take(outward_edits(view, self.facts.outward), None)
         opinion.labels_out = out
@@ -234,11 +236,15 @@ class _Judge:
                 edits += prefixed(self._whole_edits(inner), prefix, 0)
             else:
                 edits.append(Edit(Op.CUT, _slot(prefix)))
-        if view.type == "Bundle":
-            edits += [Edit(Op.CUT, path) for path in unread_entries(view.tree)]
-            edits += [Edit(Op.CUT, "/total")] if "total" in view.tree else []
-            edits += envelope_edits(view.tree, inner=True) if not self.bench.whole else ()
         return tuple(edits)
+
+    def _envelope(self, view: ResourceView) -> Iterator[Edit]:
+        """Give the edits of an inner Bundle's own elements, which every copy of it gets."""
+        yield from (Edit(Op.CUT, path) for path in unread_entries(view.tree))
+        if "total" in view.tree:
+            yield Edit(Op.CUT, "/total")
+        if not self.bench.whole:
+            yield from envelope_edits(view.tree, inner=True)
 
 
 def _telling(document: Document, whole: Document, facts: Facts) -> Iterator[ResourceView]:

@@ -54,13 +54,13 @@ def uniform_edits(view: ResourceView, rule: PartRule | None, parts: Parts, eleme
 
 
 def _prose(node: Mapping[str, Any], at: str) -> Iterator[str]:
-    """Give the narrative of every section of a document, and every section that is nothing but narrative: sections sum
-    up the records beside them (leaks.md L033, L035)."""
+    """Give the narrative of every section of a document, and every section that holds nothing else: sections sum up the
+    records beside them (leaks.md L033, L035), and one without text, entries and sections is not valid (R4 cmp-1)."""
     for number, section in enumerate(members(node.get("section"))):
         here = f"{at}/section/{number}"
         if not isinstance(section, dict):
             continue
-        if "entry" not in section and "section" not in section:
+        if "text" in section and "entry" not in section and "section" not in section:
             yield here
             continue
         if "text" in section:

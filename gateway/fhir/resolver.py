@@ -51,6 +51,7 @@ class Resolver:
         """Index a document once. `own` are the bases of the server that it speaks of."""
         self.own = own
         self._places: dict[str, _Place] = {}
+        self._by_name: dict[Named, list[ResourceView]] = {}  # of all Bundles together
         self._contained: dict[tuple[str, str | None], list[ResourceView]] = {}  # by container's pointer and own id
         entries = document.bundle.entries if document.bundle else ()
         self._enter(document.views, {f"{entry.at}/resource": entry.full_url for entry in entries if entry.full_url})
@@ -70,7 +71,7 @@ class Resolver:
         if isinstance(target, Contained):
             return _answered(target, self._inside(place, target))
         key = _key(target)
-        found = _answered(target, place.scope.get(key, ()) if key is not None else ())
+        found = _answered(target, place.scope.get(key, self._elsewhere(key)) if key is not None else ())
         place.known[reference] = found
         return found
 
@@ -102,6 +103,7 @@ class Resolver:
             for key in {identity, target}:
                 if key is not None:
                     scope.setdefault(key, []).append(view)
+                    self._by_name.setdefault(key, []).append(view)
             self._enter_inner(view, place)
 
     def _enter_inner(self, view: ResourceView, place: _Place) -> None:
@@ -115,6 +117,10 @@ class Resolver:
                 self._contained.setdefault((view.at, deeper.id), []).append(deeper)
         if nested:
             self._enter(nested, _full_urls(view))
+
+    def _elsewhere(self, key: Named) -> Sequence[ResourceView]:
+        """Give the resources of this server that stand in another Bundle of the document, around this one or in it."""
+        return self._by_name.get(key, ()) if isinstance(key, Local) else ()
 
     def _inside(self, place: _Place, target: Contained) -> Sequence[ResourceView]:
         if target.id == "":

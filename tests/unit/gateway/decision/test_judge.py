@@ -154,3 +154,46 @@ def test_many_withheld_list_items_do_not_take_forever():
     assert {"id", "mode", "resourceType", "source", "status", "subject"} == found["released"]["entry"][0][
         "resource"
     ].keys()
+
+
+def test_what_goes_of_an_inner_bundle_s_own_is_a_listed_edit():
+    """Total, links and tags of a Bundle in the Bundle are edits like any other (law 5)."""
+    inner = searchset(observation(), id="inner", total=1, link=[{"relation": "self", "url": "http://x"}])
+    found = asked(bundle(inner))
+    edits = next(one["edits"] for one in found["decisions"] if one["resource"] == "Bundle/inner")
+
+    assert {"/total", "/link"} == {edit["path"] for edit in edits if edit["because"] is None}
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_a_record_in_another_bundle_of_the_document_is_the_record(outside):
+    """A reference leads from an inner Bundle to the outer one, and back: withheld, the reference goes."""
+    naming = observation(performer=[MERCY], encounter={"reference": "Encounter/hidden", "display": "SECRET"})
+    naming = {**naming, "extension": [{"url": "http://hl7.org/fhir/x", "valueUri": "Encounter/hidden"}]}
+    del naming["encounter"]
+    inner, outer = (hidden(), naming) if outside else (naming, hidden())
+    found = asked(bundle(bundle(inner, observation("beside", performer=[MERCY]), id="inner"), outer))
+
+    assert "hidden" not in text_of(found)
+    assert {"Observation/weight": "masked", "Encounter/hidden": "withheld"}.items() <= verdicts(found).items()
+
+
+def test_a_coding_with_nothing_but_a_display_is_no_reference():
+    """What R4 knows as a Coding stays, where a Reference of nobody knows what would go."""
+    study = {"resourceType": "ImagingStudy", "id": "x", "status": "available", "subject": SUBJECT}
+    study |= {"modality": [{"display": "ultrasound"}], "procedureReference": {"display": "SECRET"}}
+    left = asked(bundle(study))["released"]["entry"][0]["resource"]
+
+    assert [{"display": "ultrasound"}] == left["modality"]
+    assert "procedureReference" not in left
+
+
+def test_a_section_that_says_why_it_is_empty_stays():
+    """Only a section of nothing but narrative goes with the narrative."""
+    head = {"resourceType": "Composition", "id": "x", "status": "final", "type": {"text": "note"}, "subject": SUBJECT}
+    head |= {"date": "2026", "author": [MERCY], "title": "note"}
+    empty = {"title": "Allergies", "emptyReason": {"text": "none known"}}
+    prose = {"title": "History", "text": {"status": "additional", "div": "<div>x</div>"}}
+    left = asked(bundle({**head, "section": [empty, prose]}))["released"]["entry"][0]["resource"]
+
+    assert [empty] == left["section"]
