@@ -10,6 +10,7 @@ Rules of this file
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Final
 
 import msgspec
 
@@ -37,6 +38,10 @@ class FhirDate(msgspec.Struct, frozen=True):
     def after(self, zone: tzinfo | None, *, wide: bool) -> datetime:
         """Give the first instant (UTC) after the date, read in `zone`; with no zone, in doubt by `wide`."""
         return _in_utc(self.end, self.zoned, zone or (_LAST_ZONE if wide else _FIRST_ZONE))
+
+
+SOME_DATE: Final = FhirDate("unknown date", _FIRST, _LAST, zoned=False)
+"""Stands for a date that is stated and cannot be read: it may be any."""
 
 
 class Period(msgspec.Struct, frozen=True):

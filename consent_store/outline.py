@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from consent_store.dates import SOME_DATE, FhirDate
 from consent_store.elements import (
     SEPARATOR,
     Notes,
@@ -93,6 +94,13 @@ def extension_references(tree: Tree, urls: frozenset[str], notes: Notes) -> tupl
 def all_codings(found: tuple[tuple[Coding, ...], ...]) -> tuple[Coding, ...]:
     """Give all codings of several CodeableConcepts, in order."""
     return tuple(one for concept in found for one in concept)
+
+
+def read_date(tree: Tree, name: str, notes: Notes, *, spoiled: bool) -> FhirDate | None:
+    """Read when the Consent was given: None where it does not say. A date that cannot be read, or was lost with a text
+    that could not, may be any: no other Consent is surely newer, so none takes this one's refusal away (law 2)."""
+    found = date(tree, name, "", notes)
+    return SOME_DATE if found is None and (name in tree or spoiled) else found
 
 
 def read_policies(tree: Tree, name: str, choices: tuple[str, ...], notes: Notes) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ from consent_store.elements import (
     as_object,
     concept,
     concepts,
-    date,
     elements,
     note,
     reference,
@@ -86,7 +85,7 @@ def read_r4(
         base=base,
         scopes=concept(tree["scope"], "scope", notes, whole=False) if "scope" in tree else (),
         categories=outline.all_codings(concepts(tree, "category", "", notes, whole=False)),
-        date=date(tree, "dateTime", "", notes),
+        date=outline.read_date(tree, "dateTime", notes, spoiled=bool(spoiled)),
         custodians=references(tree, "organization", "", notes)
         + outline.extension_references(tree, _CUSTODIAN_URLS, notes),
         performers=references(tree, "performer", "", notes),

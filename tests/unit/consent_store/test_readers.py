@@ -2,6 +2,7 @@
 
 import pytest
 
+from consent_store.dates import SOME_DATE
 from consent_store.lifecycle import R4_STATUSES, R5_STATUSES
 from consent_store.model import ACT_CODE, Coding, Dialect, Effect, Expiry, Identifier, PatientKey, Reference, Status
 from consent_store.provisions import MAX_DEPTH
@@ -325,3 +326,18 @@ def test_ten_thousand_provisions_are_read():
     """Width is no reason to give up."""
     consent = good(r4(provision=permit(provision=[deny()] * 10_000)))
     assert 10_000 == len(consent.provisions[0].nested)
+
+
+@pytest.mark.parametrize("stated", ["soon", "2024-02-30", 7, None])
+def test_a_date_that_cannot_be_read_may_be_any(stated):
+    """It covers every instant, so that no other consent is surely newer; a date that is not stated is none."""
+    assert SOME_DATE == bad({**r4(), "dateTime": stated}).date
+    assert SOME_DATE == bad({**r5(), "date": stated}).date
+    assert good(r4(dateTime=None)).date is None
+
+
+def test_a_date_that_was_lost_with_a_broken_text_may_be_any():
+    """What was cut off may have said when."""
+    whole = text(r4())
+    assert SOME_DATE == bad(whole[: whole.index(b'"dateTime"')]).date
+    assert "2024-02-03" == bad(whole[:-1]).date.text
