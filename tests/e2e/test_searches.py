@@ -36,7 +36,7 @@ def weight(number, value, date, hidden, members=()):
         "performer": [{"reference": f"Organization/{'harbor' if hidden else 'mercy'}"}],
         "effectiveDateTime": date,
         "valueQuantity": {"value": value, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"},
-        **({"hasMember": [{"reference": f"Observation/weight-{other}"} for other in members]} if members else {}),
+        **({"focus": [{"reference": f"Observation/weight-{other}"} for other in members]} if members else {}),
     }
 
 
@@ -98,10 +98,10 @@ CASES = [
     ("L012", f"{ALL}&value-quantity=71", [1], [1]),
     ("L012", f"{ALL}&value-quantity=ge64&value-quantity=le80", [1, 3, 5], [1, 3, 5]),
     ("L012", f"{ALL}&performer=Organization/harbor", [], [2, 4, 6]),
-    ("L012", f"{ALL}&has-member=Observation/weight-2", [], [1]),
-    ("L012", f"{ALL}&has-member=Observation/weight-3,Observation/weight-2", [5], [1, 5]),
-    ("L012", f"{ALL}&has-member:missing=true", [1, 3], [2, 3, 4, 6]),
-    ("L016", f"{ALL}&has-member:missing=false", [5], [1, 5]),
+    ("L012", f"{ALL}&focus=Observation/weight-2", [], [1]),
+    ("L012", f"{ALL}&focus=Observation/weight-3,Observation/weight-2", [5], [1, 5]),
+    ("L012", f"{ALL}&focus:missing=true", [1, 3], [2, 3, 4, 6]),
+    ("L016", f"{ALL}&focus:missing=false", [5], [1, 5]),
     ("L016", f"{ALL}&status:not=final", [3], [3, 6]),
     ("L016", f"{ALL}&status:not=final,amended", [], []),
     ("L016", f"{ALL}&date=ne2026-01-05", [3, 5], [2, 3, 4, 5, 6]),
@@ -116,7 +116,7 @@ CASES = [
     ("L018", f"{ALL}&_sort=-value-quantity", [5, 1, 3], [4, 2, 5, 1, 3, 6]),
     ("L018", f"{ALL}&_sort=date", [5, 3, 1], [5, 4, 3, 2, 1, 6]),
     ("L018", f"{ALL}&_sort=-status,-date", [1, 5, 3], [1, 2, 4, 5, 6, 3]),
-    ("L018", f"{ALL}&_sort=has-member", [5, 1, 3], [1, 5, 2, 3, 4, 6]),
+    ("L018", f"{ALL}&_sort=focus", [5, 1, 3], [1, 5, 2, 3, 4, 6]),
     ("L019", f"{ALL}&_total=accurate", [1, 3, 5], [1, 2, 3, 4, 5, 6]),
     ("L014", f"Observation?patient.identifier=urn:example:mrn|none&code={CODE}", [], []),
     ("L014", f"{ALL}&performer:Organization.name=harbor", [], [2, 4, 6]),
@@ -158,7 +158,7 @@ HAS = "Patient?_id=rosa,dana&_has:Observation:patient:"
         ("_id=weight-6", [], ["rosa"]),
         ("_id=weight-1", ["rosa"], ["rosa"]),
         ("performer=Organization/harbor", [], ["rosa"]),
-        ("has-member=Observation/weight-2", [], ["rosa"]),
+        ("focus=Observation/weight-2", [], ["rosa"]),
         ("code=http://nothing|x", [], []),
     ],
 )
@@ -174,7 +174,7 @@ async def test_L012_has_asks_of_what_may_be_seen(twins, rest, seen, everything):
     "path",
     [
         f"{ALL}&_include=Observation:encounter&_include:iterate=Encounter:service-provider&_count=2",
-        f"{ALL}&_include=Observation:has-member&_include:iterate=Observation:has-member&_count=1",
+        f"{ALL}&_include=Observation:focus&_include:iterate=Observation:focus&_count=1",
         f"{ALL}&value-quantity=gt1&_include=Observation:performer",
         "DiagnosticReport?_id=weights&_include=DiagnosticReport:result&_include:iterate=Observation:performer",
         "Patient?_id=rosa&_revinclude:iterate=Observation:patient",
