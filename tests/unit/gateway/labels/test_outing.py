@@ -1,0 +1,147 @@
+"""Records that would out a patient, written as nobody's code list expects: each is caught by what the lists say."""
+
+import pytest
+
+from gateway.fhir.terminology import deny_cluster
+from gateway.labels.assign import assign
+from tests.unit.gateway.labels.conftest import codings, view
+
+SNOMED, LOINC, RXNORM = "http://snomed.info/sct", "http://loinc.org", "http://www.nlm.nih.gov/research/umls/rxnorm"
+CPT, HCPCS = "http://www.ama-assn.org/go/cpt", "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
+ICD, PCS = "http://hl7.org/fhir/sid/icd-10-cm", "http://www.cms.gov/Medicare/Coding/ICD10"
+NDC, NUCC = "http://hl7.org/fhir/sid/ndc", "http://nucc.org/provider-taxonomy"
+PLACE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
+REVENUE = "https://www.nubc.org/CodeSystem/RevenueCodes"
+
+
+def item(**elements):
+    """A claim with one line."""
+    return {"resourceType": "Claim", "item": [{"sequence": 1, **elements}]}
+
+
+def drug(system, code):
+    """An order of one drug, by code alone."""
+    return {"resourceType": "MedicationRequest", "medicationCodeableConcept": codings((system, code))}
+
+
+def found(kind="Observation", **elements):
+    """A record of a kind."""
+    return {"resourceType": kind, **elements}
+
+
+OUTING = [
+    ("methadone clinic by its taxonomy", "SUD", found("PractitionerRole", specialty=[codings((NUCC, "261QM2800X"))])),
+    ("opioid treatment program by place of service", "SUD", item(locationCodeableConcept=codings((PLACE, "58")))),
+    ("alcohol rehabilitation by revenue code", "SUD", item(revenue=codings((REVENUE, "0945")))),
+    ("detox room by revenue code without its zero", "SUD", item(revenue=codings((REVENUE, "126")))),
+    ("program modifier on a plain visit", "SUD", item(modifier=[codings((HCPCS, "HG"))])),
+    ("depot naltrexone, billed", "SUD", item(productOrService=codings((HCPCS, "J2315")))),
+    (
+        "left detox against advice, by DRG",
+        "SUD",
+        item(productOrService=codings(("urn:oid:2.16.840.1.113883.6.14", "h0010"))),
+    ),
+    ("naloxone in the pocket", "SUD", drug(RXNORM, "7242")),
+    ("lofexidine, by name", "SUD", found("MedicationRequest", medicationCodeableConcept={"text": "Lucemyra 0.18 mg"})),
+    ("a meeting", "SUD", found("Appointment", description="Alcoholics Anonymous, Tuesdays")),
+    ("needle exchange", "SUD", found("Encounter", type=[{"text": "Syringe services visit"}])),
+    ("sober living", "SUD", found("CarePlan", note=[{"text": "lives in a sober house"}])),
+    ("a cocaine screen", "SUD", found(code=codings((LOINC, "3397-7")))),
+    (
+        "alcohol dependence by ICD-11",
+        "SUD",
+        found("Condition", code=codings(("http://id.who.int/icd/release/11/mms", "6C40.2"))),
+    ),
+    ("buprenorphine by ATC", "SUD", drug("http://www.whocc.no/atc", "N07BC01")),
+    ("fetal alcohol: the mother's record", "SUD", found("Condition", code=codings((ICD, "O35.4XX0")))),
+    ("PrEP", "HIV", drug(RXNORM, "476556")),
+    ("PrEP, long-acting, billed", "HIV", item(productOrService=codings((HCPCS, "J0739")))),
+    ("PrEP by diagnosis", "HIV", found("Condition", code=codings((ICD, "Z29.81")))),
+    ("PrEP in words", "HIV", found(note=[{"text": "started on pre-exposure prophylaxis"}])),
+    ("viral load", "HIV", found(code=codings((LOINC, "20447-9")))),
+    ("viral load, billed", "HIV", item(productOrService=codings((CPT, "87536")))),
+    ("a negative test", "HIV", found(valueCodeableConcept=codings((SNOMED, "165815009")))),
+    ("any package of ViiV", "HIV", drug(NDC, "49702-228-13")),
+    ("dolutegravir as an ingredient", "HIV", drug(RXNORM, "1433868")),
+    ("CD4 count", "HIV", found(code=codings((LOINC, "24467-3")))),
+    ("Ryan White", "HIV", found("Coverage", type={"text": "Ryan White part B"})),
+    (
+        "medication abortion",
+        "SEX",
+        found("MedicationRequest", medicationCodeableConcept={"text": "mifepristone 200 mg"}),
+    ),
+    ("abortion by procedure code", "SEX", found("Procedure", code=codings((PCS, "10A07ZZ")))),
+    ("abortion, billed to Medicaid", "SEX", item(productOrService=codings((HCPCS, "S0199")))),
+    ("miscarriage", "SEX", found("Condition", code=codings((ICD, "O03.4")))),
+    ("a pregnancy test", "SEX", found(code=codings((LOINC, "2106-3")))),
+    ("an implant", "SEX", found("Procedure", code=codings((CPT, "11981")))),
+    ("a vasectomy", "SEX", found("Procedure", code=codings((SNOMED, "22523008")))),
+    ("in vitro fertilisation", "SEX", item(productOrService=codings((CPT, "58970")))),
+    ("hormones for transition", "SEX", found("Condition", code=codings((ICD, "F64.0")))),
+    ("puberty blockers", "GENDER", found(note=[{"text": "on puberty blockers"}])),
+    ("orientation", "GENDER", found(code=codings((LOINC, "76690-7")))),
+    ("syphilis serology", "STD", found(code=codings((LOINC, "20507-0")))),
+    ("gonorrhoea, billed", "STD", item(productOrService=codings((CPT, "87591")))),
+    ("a shelter", "SDV", found("Location", name="Haven domestic violence shelter")),
+    ("a screen for partner violence", "SDV", found(code=codings((LOINC, "76504-0")))),
+    ("a rape kit", "SDV", found("Procedure", code={"text": "Rape kit collected"})),
+    ("perpetrator code", "SDV", found("Condition", code=codings((ICD, "Y07.01")))),
+    ("child neglect, ICD-9", "SDV", found("Condition", code=codings(("http://hl7.org/fhir/sid/icd-9-cm", "99552")))),
+    ("trafficking", "SDV", found("Condition", code=codings((ICD, "T74.51XA")))),
+    ("PHQ-9 item nine", "MH", found(code=codings((LOINC, "44260-8")))),
+    ("suicide screen", "MH", found(code=codings((LOINC, "93373-9")))),
+    ("clozapine", "MH", drug(RXNORM, "2626")),
+    ("psychotherapy, billed", "MH", item(productOrService=codings((CPT, "90837")))),
+    ("electroconvulsive therapy", "MH", found("Procedure", code=codings((PCS, "GZB0ZZZ")))),
+    ("psychiatric bed", "MH", item(revenue=codings((REVENUE, "0124")))),
+    ("community mental health center", "MH", item(locationCodeableConcept=codings((PLACE, "53")))),
+    ("seen by psychiatry", "MH", found("Encounter", serviceType=codings((SNOMED, "394587001")))),
+    ("a hold", "MH", found("Procedure", code={"text": "5150 hold"})),
+    ("bipolar disorder", "MH", found("Condition", code=codings((SNOMED, "13746004")))),
+    ("psychotherapy note", "PSYTHPN", found("DocumentReference", type=codings((SNOMED, "444175001")))),
+    ("a sequence", "GDIS", found("MolecularSequence", coordinateSystem=0)),
+    (
+        "a genomics report by its profile",
+        "GDIS",
+        found(meta={"profile": ["http://hl7.org/fhir/uv/genomics-reporting/StructureDefinition/variant"]}),
+    ),
+    (
+        "a gene as a value",
+        "GDIS",
+        found(valueCodeableConcept=codings(("http://www.genenames.org/geneId", "HGNC:1100"))),
+    ),
+    ("BRCA analysis, billed", "GDIS", item(productOrService=codings((CPT, "81162")))),
+    ("a carrier", "GDIS", found("Condition", code=codings((ICD, "Z14.1")))),
+    ("sickle cell disease", "SCA", found("Condition", code=codings((ICD, "D57.1")))),
+]
+
+
+@pytest.mark.parametrize(("category", "record"), [pytest.param(c, r, id=n) for n, c, r in OUTING])
+def test_a_record_that_would_out_somebody_is_labelled(category, record, rules, nowhere):
+    """By code alone where it has one, by words where it has not."""
+    said = assign(view(record), nowhere, rules).sensitivities
+    assert not said.isdisjoint(deny_cluster(category) | {category})
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        drug(RXNORM, "1049221"),
+        drug(RXNORM, "314076"),
+        found(code=codings((LOINC, "2345-7")), valueCodeableConcept={"text": "panic value called"}),
+        found("Immunization", vaccineCode={"text": "IPV"}),
+        found("Procedure", code={"text": "Bipolar hip prosthesis"}),
+        found("AllergyIntolerance", code={"text": "Crabs"}),
+        found("MedicationRequest", medicationCodeableConcept={"text": "nirmatrelvir / ritonavir"}),
+        found("Immunization", note=[{"text": "rabies pre-exposure prophylaxis"}]),
+        found("Patient", name=[{"family": "Gay"}], address=[{"city": "Huntington"}]),
+        found(code=codings((LOINC, "4576-5")), note=[{"text": "fetal hemoglobin 1 %"}]),
+        found("Procedure", code=codings((SNOMED, "713106006"))),
+        item(locationCodeableConcept=codings((PLACE, "11")), revenue=codings((REVENUE, "0250"))),
+        found(code={"coding": [{"code": "O2SAT"}, {"code": "OTHER"}, {"code": "53"}, {"code": "63513-6"}]}),
+    ],
+    ids=str,
+)
+def test_a_record_that_outs_nobody_is_not(record, rules, nowhere):
+    """Opioids for pain, words and numbers with another meaning, screens that everybody gets: no sensitivity."""
+    assert frozenset() == assign(view(record), nowhere, rules).sensitivities
