@@ -15,6 +15,10 @@ COVERED = ("provider", "ecm_provider", "mco", "mcp", "dhcs", "health_home", "cma
 ROLES = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 HOLDS = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+NO_DATE = {
+    "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+    "valueCode": "not-applicable",
+}
 BORN = {"adult": "1980-03-01", "minor": "2012-03-01"}
 
 
@@ -161,13 +165,18 @@ def _consent(case: dict[str, Any], detail: dict[str, Any], said: dict[str, Any],
         consent["status"] = detail["status"]
     end = detail.get("period_end")
     provision["period"] = {"start": "2024-01-01", "end": end or "2027-12-31"}
+    if detail.get("expiry_event"):  # it lasts until something happens; what happened is told by ending it
+        provision["period"] = {"start": "2024-01-01", "_end": {"extension": [NO_DATE]}}
+        consent["status"] = "inactive" if detail.get("expiry_event_occurred") else consent["status"]
     if detail.get("performer") == "RelatedPerson":
         consent["performer"] = [{"reference": "RelatedPerson/rp1"}]
         verified = detail.get("authority_verified") is True
         consent["verification"] = [{"verified": verified, **({"verificationDate": "2024-01-02"} if verified else {})}]
     if detail.get("signature") not in ("none", None, False) or detail.get("signature", "there") == "there":
         consent["sourceAttachment"] = {"contentType": "application/pdf", "data": "c2lnbmVk"}
-    if part2:
+    if part2 and detail.get("data_described") is False:
+        consent["category"] = [{"coding": [{"system": ACT, "code": "42CFRPart2CD"}]}]
+    elif part2:
         consent["category"] = [{"coding": [{"system": ACT, "code": "42CFRPart2CD"}]}]
         provision["securityLabel"] = [
             {"system": ACT, "code": one} for one in ("42CFRPart2", "SUD", "ETHUD", "OPIOIDUD")

@@ -183,7 +183,8 @@ class Stage(NamedTuple):
     def _now(self, consent: Resource) -> Resource:
         moved = datetime.now(UTC) - datetime.fromisoformat(AT)
         text = json.dumps(consent)
-        for date in {consent["dateTime"], *consent.get("provision", {}).get("period", {}).values()}:
+        period = consent.get("provision", {}).get("period", {})
+        for date in {consent["dateTime"], *(value for value in period.values() if isinstance(value, str))}:
             day = datetime.fromisoformat(date).replace(tzinfo=UTC) + moved
             text = text.replace(f'"{date}"', f'"{day.date().isoformat()}"')
         return json.loads(text)

@@ -27,7 +27,7 @@ def test_the_directory_of_the_documentation_is_a_directory():
     directory = parse_directory(text, "configuration.md", shelf.policies["us-ca-calaim"].types)
 
     assert {"mercy", "hearth", "recovery", "sunrise"} == set(directory.participants)
-    assert (3, 2, 2, 2) == tuple(
+    assert (4, 2, 2, 2) == tuple(
         len(part) for part in (directory.clients, directory.agreements, directory.relationships, directory.attestations)
     )
 
