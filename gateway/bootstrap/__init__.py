@@ -4,7 +4,14 @@
 `planes` builds the two applications, `serving` runs them. Called by the command line.
 """
 
-from gateway.bootstrap.files import read_case_files, read_directory, read_profiles, read_shelf, write_private
+from gateway.bootstrap.files import (
+    offers_of,
+    read_case_files,
+    read_directory,
+    read_profiles,
+    read_shelf,
+    write_private,
+)
 from gateway.bootstrap.planes import Planes, build, ledger_file, with_ledger
 from gateway.bootstrap.serving import serve
 
@@ -12,6 +19,7 @@ __all__ = [
     "Planes",
     "build",
     "ledger_file",
+    "offers_of",
     "read_case_files",
     "read_directory",
     "read_profiles",
