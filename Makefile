@@ -86,6 +86,12 @@ build/clients/node/.done: $(addprefix $(E2E)/clients/,package.json package-lock.
 e2e: .venv/.dev build/hapi/.done build/clients/python/.done build/clients/node/.done ## the gateway before HAPI FHIR, asked by clients nobody here wrote; needs Java, Maven and Node
 	$(BIN)/pytest $(PYTEST) -m hapi $(E2E)
 
+SEED ?= 1
+UPSTREAM ?= embedded
+.PHONY: twin
+twin: .venv/.dev $(if $(filter hapi,$(UPSTREAM)),build/hapi/.done) ## N random requests in two worlds, with and without what is withheld (SEED=1 UPSTREAM=embedded|hapi DATA=dir)
+	@$(BIN)/python -m tests.twin --requests $(N) --seed $(SEED) --upstream $(UPSTREAM) $(if $(DATA),--data '$(DATA)')
+
 ROUNDS ?= 5
 SECONDS_EACH ?= 2
 .PHONY: bench

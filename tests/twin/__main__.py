@@ -1,4 +1,4 @@
-"""`make twin N=… SEED=… DATA=dir`: how often the gateway tells of what it withholds, asked at random.
+"""`make twin N=… SEED=… UPSTREAM=embedded|hapi DATA=dir`: whether the gateway tells of what it withholds.
 
 The last line says `N requests, M differences`; the status is 0 where there is none, and enough was asked.
 """
@@ -7,11 +7,16 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from gateway.demo.cast import cast
+from gateway.demo.cast import Cast, cast
+from tests.conftest import REPOSITORY
+from tests.e2e.hapi.server import hapi as server
 from tests.twin.records import records
-from tests.twin.running import embedded, keep, run
+from tests.twin.running import Stage, before, embedded, keep, run
 
 
 def main() -> int:
@@ -20,8 +25,9 @@ def main() -> int:
     asked.add_argument("--requests", type=int, default=2000)
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--data", type=Path)
+    asked.add_argument("--upstream", choices=("embedded", "hapi"), default="embedded")
     given = asked.parse_args()
-    return asyncio.run(_run(given.requests, given.seed, given.data))
+    return asyncio.run(_run(given.requests, given.seed, given.data, hapi=given.upstream == "hapi"))
 
 
 def tell(line: str) -> None:
@@ -30,11 +36,26 @@ def tell(line: str) -> None:
     sys.stdout.flush()
 
 
-async def _run(requests: int, seed: int, data: Path | None) -> int:
+@asynccontextmanager
+async def _stage(held: Sequence[bytes], parts: Cast, *, hapi: bool) -> AsyncIterator[Stage]:
+    if not hapi:
+        async with embedded(held, parts) as on:
+            yield on
+        return
+    with TemporaryDirectory() as folder:
+        places = [Path(folder) / name for name in ("whole", "other")]
+        for place in places:
+            place.mkdir()
+        with server(REPOSITORY, places[0]) as whole, server(REPOSITORY, places[1]) as other:
+            async with before(whole, other, held, parts) as on:
+                yield on
+
+
+async def _run(requests: int, seed: int, data: Path | None, *, hapi: bool) -> int:
     held = records(data, seed)
     parts = cast(held)
     began = time.monotonic()
-    async with embedded(held, parts) as on:
+    async with _stage(held, parts, hapi=hapi) as on:
         told = await run(on, held, parts, requests=requests, seed=seed, data=str(data or ""), tell=tell)
     for case in told.cases:
         tell(f"kept as {keep(case).name}")

@@ -39,6 +39,13 @@ class Holding(Protocol):
         ...
 
 
+class Server(Holding, Protocol):
+    """A FHIR server that asks for a password."""
+
+    base: str
+    password: str
+
+
 class Stage(msgspec.Struct, frozen=True):
     """Three arms that are up, and the server whose world changes with the pair."""
 
@@ -95,6 +102,19 @@ async def embedded(records: Sequence[bytes], parts: Cast) -> AsyncIterator[Stage
             )
         ]
         yield Stage(*arms, other, behind=f"{bases[0]}/fhir")
+
+
+@asynccontextmanager
+async def before(whole: Server, other: Server, records: Sequence[bytes], parts: Cast) -> AsyncIterator[Stage]:
+    """Put three arms up before two servers of somebody else's while the block lasts."""
+    whole.hold(records)
+    async with AsyncExitStack() as held:
+        folder = Path(held.enter_context(TemporaryDirectory(prefix="twin-")))
+        arms = [
+            await held.enter_async_context(arm(folder / name, Behind(one.base, one.password), parts, off=off))
+            for name, one, off in (("full", whole, False), ("absent", other, False), ("unfiltered", whole, True))
+        ]
+        yield Stage(*arms, other, stamped=True)
 
 
 def pairs_of(parts: Cast) -> list[Pair]:

@@ -92,6 +92,13 @@ class Hapi:
                 self._put(phase[start : start + _MOST])
         return Loaded(len(texts), time.monotonic() - began)
 
+    def hold(self, resources: Iterable[bytes]) -> None:
+        """Hold these resources and no others, as if nothing had been there before. Raises HTTPStatusError."""
+        everything = {"resourceType": "Parameters", "parameter": [{"name": "expungeEverything", "valueBoolean": True}]}
+        headers = {"Content-Type": FHIR_JSON}
+        self.client.post(f"{self.base}/$expunge", content=json.dumps(everything), headers=headers).raise_for_status()
+        self.load(resources)
+
     def put_xml(self, place: str, text: bytes) -> None:
         """Store a resource that is given as XML; from then on HAPI gives it as JSON. Raises HTTPStatusError."""
         headers = {"Content-Type": "application/fhir+xml"}
