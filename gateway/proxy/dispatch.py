@@ -23,7 +23,7 @@ from gateway.fhir.query import Parameter, build_query, unsupported
 from gateway.proxy import binaries, documents, matching
 from gateway.proxy.asked import Asked, Prepared
 from gateway.proxy.capability import NOT_SERVED
-from gateway.proxy.everything import compartment_search, everything, everything_page, row, system_search
+from gateway.proxy.everything import compartment_search, everything, everything_page, possible, row, system_search
 from gateway.proxy.history import history, history_of, vread
 from gateway.proxy.latest import latest, latest_of
 from gateway.proxy.reading import read
@@ -202,7 +202,7 @@ def _counting(asked: Asked, interaction: Interaction, plain: Interaction) -> Pre
 async def _count(
     asked: Asked, parts: tuple[Part, ...], path: str, said: tuple[Parameter, ...], exchange: Exchange
 ) -> Prepared:
-    walked = await every(asked, parts, exchange)
+    walked = await every(asked, await possible(asked, parts), exchange)
     address = f"{asked.door.route.public_url}/{path}".rstrip("/")
     url = f"{address}?{build_query(said).decode('ascii')}"
     released = compose_searchset(

@@ -7,7 +7,7 @@ Rules of this file
 3. A patient that is not visible answers as one that never was, whatever else is known of them (L048, L069).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -98,15 +98,14 @@ async def everything_page(asked: Asked, interaction: Interaction, whole: Whole, 
     return await united(asked, await _possible(asked, whole), exchange, beside)
 
 
-async def _possible(asked: Asked, whole: Whole) -> Whole:
-    """Give the row without the searches that the upstream does not state: it has none of those records."""
+async def possible(asked: Asked, parts: Iterable[Part]) -> tuple[Part, ...]:
+    """Give the searches of a row without those that the upstream does not state: it has none of those records."""
     known = await asked.door.surface.abilities.searches()
-    kept = tuple(part for part in whole.parts if _states(known, part))
-    return msgspec.structs.replace(whole, parts=kept)
+    return tuple(part for part in parts if part.type in known and (part.by == "" or part.by in known[part.type]))
 
 
-def _states(known: Mapping[str, frozenset[str]], part: Part) -> bool:
-    return part.type in known and (part.by == "" or part.by in known[part.type])
+async def _possible(asked: Asked, whole: Whole) -> Whole:
+    return msgspec.structs.replace(whole, parts=await possible(asked, whole.parts))
 
 
 async def _named_beside(asked: Asked, shown: Iterable[ReleasedEntry], named: frozenset[str]) -> list[Part]:

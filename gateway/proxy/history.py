@@ -30,7 +30,7 @@ from gateway.proxy.asked import Asked, Prepared
 from gateway.proxy.capability import NOT_SERVED
 from gateway.proxy.context import next_of
 from gateway.proxy.cursor import PARAMETER, Binding, Place, take
-from gateway.proxy.everything import owned_by
+from gateway.proxy.everything import owned_by, possible
 from gateway.proxy.reading import absent, fetched, judged_alone, not_visible
 from gateway.proxy.searching import admitted
 from gateway.proxy.uniting import Part, every, page_size, unite
@@ -240,7 +240,7 @@ def _at_top(view: ResourceView) -> tuple[ResourceView, ...]:
 async def _visible(
     asked: Asked, parts: Sequence[Part], exchange: Exchange, revisions: dict[Subject, Revision]
 ) -> list[Local]:
-    walked = await every(asked, parts, exchange)
+    walked = await every(asked, await possible(asked, parts), exchange)
     unite(revisions, walked.revisions)
     names = dict.fromkeys(name_of(entry.resource) for entry, _ in walked.matches)
     if len(names) > MOST_RECORDS:

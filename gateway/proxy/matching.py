@@ -22,11 +22,12 @@ from consent_store.r4 import read_r4
 from consent_store.validate import KnownCodes, refusals
 from gateway.decision.model import Exchange
 from gateway.directory.model import Participant
-from gateway.errors import BadRequest, Unprocessable
+from gateway.errors import BadRequest, Unprocessable, UpstreamFault
 from gateway.fhir.pointer import items_of, members_of
 from gateway.fhir.query import Parameter
 from gateway.fhir.strict import MalformedJson, decode
 from gateway.proxy.asked import Asked, Prepared
+from gateway.proxy.everything import possible
 from gateway.proxy.outcomes import outcome
 from gateway.proxy.uniting import Part, Walked, every
 from gateway.release.compose import ReleasedEntry, compose_own
@@ -108,7 +109,7 @@ def member_of(resources: dict[str, bytes]) -> Member:
 
 async def match(asked: Asked, wanted: Match, exchange: Exchange) -> Prepared:
     """Prepare the answer to `$match`: released candidates, the surest first."""
-    walked = await every(asked, wanted.parts, exchange)
+    walked = await _candidates(asked, wanted.parts, exchange)
     graded = list(_graded(walked, wanted.person))
     if wanted.certain:
         sure = [one for one in graded if one[0] is Grade.CERTAIN]
@@ -123,12 +124,12 @@ async def match(asked: Asked, wanted: Match, exchange: Exchange) -> Prepared:
 
 async def member_match(asked: Asked, wanted: Member, exchange: Exchange) -> Prepared:
     """Prepare the answer to `$member-match`, by rule 2."""
-    walked = await every(asked, wanted.parts, exchange)
+    walked = await _candidates(asked, wanted.parts, exchange)
     people = [entry for grade, entry in _graded(walked, wanted.person) if grade is not Grade.POSSIBLE]
     sound = _consented(wanted.consent, asked, exchange)
     found: list[tuple[ReleasedEntry, bytes]] = []
     for person in people:
-        own = [Parameter("beneficiary", name_of(person.resource))]
+        own = [Parameter("patient", name_of(person.resource))]
         covered = await every(asked, [Part("Coverage", tuple(own))], exchange)
         for page in covered.pages:
             walked.note(Prepared(page, covered.revisions))
@@ -143,6 +144,14 @@ async def member_match(asked: Asked, wanted: Member, exchange: Exchange) -> Prep
         )
     manifest = manifest_of_shown(walked.manifests, [name_of(found[0][0].resource)])
     return Prepared(compose_parameter("MemberIdentifier", "valueIdentifier", found[0][1], manifest), walked.revisions)
+
+
+async def _candidates(asked: Asked, parts: Iterable[Part], exchange: Exchange) -> Walked:
+    """Walk the searches that the upstream states. Raises UpstreamFault where it states none of them."""
+    kept = await possible(asked, parts)
+    if not kept:
+        raise UpstreamFault
+    return await every(asked, kept, exchange)
 
 
 def _graded(walked: Walked, person: Described) -> Iterator[tuple[Grade, ReleasedEntry]]:
@@ -165,10 +174,12 @@ def _sought(tree: dict[str, Any]) -> tuple[Described, tuple[Part, ...]]:
     parts: list[Part] = []
     if person.identifiers:
         tokens = ",".join(sorted(f"{_escaped(system)}|{_escaped(value)}" for system, value in person.identifiers))
-        parts.append(Part("Patient", (Parameter("identifier", tokens),)))
+        parts.append(Part("Patient", (Parameter("identifier", tokens),), by="identifier"))
     if person.families and person.birth:
         families = ",".join(sorted(map(_escaped, person.families)))
-        parts.append(Part("Patient", (Parameter("family", families), Parameter("birthdate", person.birth))))
+        parts.append(
+            Part("Patient", (Parameter("family", families), Parameter("birthdate", person.birth)), by="family")
+        )
     if not parts:
         raise BadRequest("a person is described by an identifier with its system, or by family name and birth date")
     return person, tuple(parts)

@@ -10,7 +10,7 @@ Rules of this file
 import base64
 import hashlib
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -26,8 +26,8 @@ _PLACE: Final = "/meta/versionId"
 
 
 class _Meta(msgspec.Struct, frozen=True):
-    versionId: msgspec.Raw | None = None  # noqa: N815  FHIR's names
-    lastUpdated: msgspec.Raw | None = None  # noqa: N815
+    versionId: Any = None  # noqa: N815  FHIR's names
+    lastUpdated: Any = None  # noqa: N815
 
 
 class _Record(msgspec.Struct, frozen=True, rename={"type": "resourceType"}):
