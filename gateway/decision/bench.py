@@ -15,7 +15,7 @@ from consent_store.model import ACT_CODE, Coding, PatientKey
 from gateway.decision.claims import numbered_soundly
 from gateway.decision.combine import Ruling, rule_on
 from gateway.decision.conditions import OF_THE_RECORD, Case, derived_of, programs_of
-from gateway.decision.consents import ConsentAnswer, ConsentProgram, Relations, Target, compile_consents, specialise
+from gateway.decision.consents import ConsentAnswer, ConsentProgram, Memory, Relations, Target
 from gateway.decision.facts import Facts
 from gateway.decision.mentions import without_mentions
 from gateway.decision.model import Answer, Cause, Direction, Exchange, SubjectFacts, Verdict
@@ -40,10 +40,12 @@ from gateway.policy.model import Policy
 
 
 class Tools(msgspec.Struct, frozen=True):
-    """The standard's tables and the label rules a profile is read with; the same for every exchange under it."""
+    """The standard's tables and the label rules a profile is read with, the same for every exchange under it; and the
+    consents that were compiled and settled for one of them."""
 
     elements: Elements
     label_rules: LabelRules
+    memory: Memory = msgspec.field(default_factory=Memory)
 
 
 UNKNOWN_PATIENT: Final = Cause(
@@ -217,14 +219,15 @@ class Bench:
 
     def consents_in(self, subject: SubjectFacts, exchange: Exchange, target: Target) -> ConsentAnswer:
         """Ask a subject's consents about a record in another exchange than this one."""
-        compiled = compile_consents(subject.consents, self.policy.zone)
-        return specialise(compiled, exchange, self.relations, self.policy.zone).decide(target)
+        program = self.tools.memory.program(subject.consents, exchange, self.relations, self.policy.zone)
+        return program.decide(target)
 
     def program(self, subject: SubjectFacts) -> ConsentProgram:
         """Give a subject's consents, specialised to the exchange."""
         if subject.key not in self._programs:
-            compiled = compile_consents(subject.consents, self.policy.zone)
-            self._programs[subject.key] = specialise(compiled, self.facts.exchange, self.relations, self.policy.zone)
+            self._programs[subject.key] = self.tools.memory.program(
+                subject.consents, self.facts.exchange, self.relations, self.policy.zone
+            )
         return self._programs[subject.key]
 
 

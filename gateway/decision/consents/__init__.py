@@ -7,6 +7,7 @@ Called by `gateway.decision` for every subject a resource names.
 
 from gateway.decision.consents.answer import ConsentAnswer, Permit, Target
 from gateway.decision.consents.compile import Compiled, compile_consents
+from gateway.decision.consents.memory import Memory
 from gateway.decision.consents.part2 import part2_compliant
 from gateway.decision.consents.program import ConsentProgram
 from gateway.decision.consents.relations import PARTICIPANT_TYPE, Relations
@@ -17,6 +18,7 @@ __all__ = [
     "Compiled",
     "ConsentAnswer",
     "ConsentProgram",
+    "Memory",
     "Permit",
     "Relations",
     "Target",

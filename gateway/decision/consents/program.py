@@ -48,6 +48,8 @@ class Spoken(msgspec.Struct, frozen=True):
 
 
 _SILENT: Final = Spoken()
+_ANSWERS_KEPT: Final = 256
+"""Answers of one subject and exchange kept from request to request."""
 
 
 class Group:
@@ -109,30 +111,40 @@ class Group:
         return Spoken(permits=tuple(permits), permitting=(*permitting, *(permit for _, permit in earlier)))
 
 
-class ConsentProgram:
+class Settled:
     """One subject's consents for one exchange: groups of lines, each newest first. `opening`: every condition that is
-    left, with the lines, by number over all groups, in which a provision asks it first. No `valid_until`: for ever."""
+    left, with the lines, by number over all groups, in which a provision asks it first. It holds from `since` until
+    before `valid_until` (None: for ever), wherever the context shows of whom consents name what it showed here."""
 
     def __init__(
         self,
         groups: Iterable[Sequence[Line]],
         opening: Mapping[Doubt, Sequence[int]],
         erring: Iterable[str],
-        shown: Shown,
+        since: datetime,
         valid_until: datetime | None,
     ) -> None:
+        self.since = since
         self.valid_until = valid_until
         self.erring = tuple(sorted(set(erring)))
+        self.opening = opening
         self._lines = tuple(groups)
-        self._opening = opening
-        self._shown = shown
         self._answers: dict[Told, ConsentAnswer] = {}
 
-    def decide(self, target: Target) -> ConsentAnswer:
-        """Answer for one resource: any deny that speaks is DENY, else any permit PERMIT, else NOT_APPLICABLE."""
-        told = self._asking(target)
+    def holds_at(self, at: datetime) -> bool:
+        """Say whether what is settled holds at an instant."""
+        return self.since <= at and (self.valid_until is None or at < self.valid_until)
+
+    def answer(self, told: Told) -> ConsentAnswer:
+        """Answer for a resource of which the conditions say this: any deny that speaks is DENY, else any permit PERMIT,
+        else NOT_APPLICABLE."""
         answer = self._answers.get(told)
         return kept(self._answers, told, self._answer(told)) if answer is None else answer
+
+    def forget(self) -> None:
+        """Forget answers beyond so many: what serves many requests must not grow with each."""
+        if len(self._answers) > _ANSWERS_KEPT:
+            self._answers.clear()
 
     @cached_property
     def _groups(self) -> tuple[Group, ...]:
@@ -150,13 +162,9 @@ class ConsentProgram:
         return tuple(number for number, lines in enumerate(self._lines) for _ in lines)
 
     @cached_property
-    def _asking(self) -> Asking:
-        return Asking(self._opening, self._shown)
-
-    @cached_property
     def _openings(self) -> tuple[tuple[int, int, Sequence[int]], ...]:
         """Each condition that opens lines, as facet and number, with those lines."""
-        return tuple((int(doubt.facet), doubt.number, lines) for doubt, lines in self._opening.items() if lines)
+        return tuple((int(doubt.facet), doubt.number, lines) for doubt, lines in self.opening.items() if lines)
 
     def _answer(self, told: Told) -> ConsentAnswer:
         opened = set[int]()
@@ -177,6 +185,27 @@ class ConsentProgram:
             permitting=tuple([permit for one in spoken for permit in one.permitting]),
             erring=tuple(dict.fromkeys((*self.erring, *erring))) if erring else self.erring,
         )
+
+
+class ConsentProgram:
+    """What is settled, and what the context shows of the data: asked about one resource after another."""
+
+    def __init__(self, settled: Settled, shown: Shown) -> None:
+        self.settled = settled
+        self._shown = shown
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """The instant at which an answer could change; None: never."""
+        return self.settled.valid_until
+
+    def decide(self, target: Target) -> ConsentAnswer:
+        """Answer for one resource."""
+        return self.settled.answer(self._asking(target))
+
+    @cached_property
+    def _asking(self) -> Asking:
+        return Asking(self.settled.opening, self._shown)
 
 
 def _said(rule: Node) -> Spoken:

@@ -9,6 +9,7 @@ Rules of this file
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -43,7 +44,7 @@ class Relations(msgspec.Struct, frozen=True):
     """What the context shows. Made by `of`, once per question; asked while consents are matched."""
 
     resources: Mapping[str, ResourceView]
-    ambiguous: frozenset[str]
+    ambiguous: AbstractSet[str]
     identified: Mapping[Identifier, frozenset[str]]
     participants: Mapping[str, str]  # resolved reference -> participant id
     participant_identifiers: Mapping[Identifier, str]
@@ -51,6 +52,7 @@ class Relations(msgspec.Struct, frozen=True):
     signed: frozenset[str]  # what a Provenance with a signature has as target
     kinds: Mapping[str, frozenset[str]]
     own: frozenset[Base]
+    directory: Directory
     resolved: dict[str, str | None] = msgspec.field(default_factory=dict)  # what was asked before
 
     @classmethod
@@ -80,6 +82,7 @@ class Relations(msgspec.Struct, frozen=True):
             signed=_signed(resources, own),
             kinds=kinds or {},
             own=own,
+            directory=participants,
         )
 
     def key(self, reference: str | None) -> str | None:

@@ -22,7 +22,7 @@ from gateway.decision.consents.groups import grouped
 from gateway.decision.consents.matching import Shown
 from gateway.decision.consents.membership import Moment, names
 from gateway.decision.consents.parties import discloser_of, nobody, recipient_of
-from gateway.decision.consents.program import ConsentProgram, Line
+from gateway.decision.consents.program import ConsentProgram, Line, Settled
 from gateway.decision.consents.relations import Relations
 from gateway.decision.consents.rules import Node
 from gateway.decision.consents.terms import Doubt, Terms
@@ -51,6 +51,11 @@ def specialise(compiled: Compiled, exchange: Exchange, relations: Relations, zon
 
     The program answers for this exchange at every instant from `exchange.at` until before its `valid_until`.
     """
+    return ConsentProgram(settle(compiled, exchange, relations, zone), Shown(relations, exchange.at, zone))
+
+
+def settle(compiled: Compiled, exchange: Exchange, relations: Relations, zone: tzinfo | None) -> Settled:
+    """Settle all that the exchange decides, without what the context shows of the data (see `specialise`)."""
     settling = _Settling(exchange, relations, zone)
     groups = []
     for group in grouped(compiled, relations):
@@ -58,8 +63,7 @@ def specialise(compiled: Compiled, exchange: Exchange, relations: Relations, zon
         if lines:
             groups.append(lines)
     later = [bound for bound in settling.moment.bounds if bound > exchange.at]
-    shown = Shown(relations, exchange.at, zone)
-    return ConsentProgram(groups, settling.opening, settling.erring, shown, min(later, default=None))
+    return Settled(groups, settling.opening, settling.erring, exchange.at, min(later, default=None))
 
 
 class _Settling:
