@@ -8,7 +8,6 @@ Rules of this file (leaks.md L032, L052; trade-offs "references to withheld reso
 4. A name of a Part 2 program that is not this record's source goes, unless the record could go with the program's tag.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Final
@@ -19,9 +18,11 @@ from gateway.decision.bench import Bench
 from gateway.decision.model import Cause, Verdict
 from gateway.decision.opinion import Opinion
 from gateway.decision.sources import type_named
+from gateway.fhir.identifiers import NAMES as IDENTIFIERS
 from gateway.fhir.origins import encounter_references, source_references
 from gateway.fhir.patients import NO_PATIENT_TYPES
-from gateway.fhir.references import Local, Logical
+from gateway.fhir.pointer import element_path
+from gateway.fhir.references import Local, Logical, names_in, uuids_in
 from gateway.fhir.resolver import Resolved
 from gateway.fhir.view import ReferenceAt, ResourceView, TextAt
 
@@ -34,9 +35,6 @@ _NAMES_NO_RECORD: Final = frozenset(
     {"CareTeam", "Coverage", "Device", "Group", "Location", "Organization", "Patient", "Practitioner"}
     | {"PractitionerRole", "RelatedPerson"}
 )
-
-
-_NAME: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z][A-Za-z]+/[A-Za-z0-9.-]*[A-Za-z0-9]")  # a record's, in a text
 
 
 class Kind(Enum):
@@ -132,10 +130,11 @@ class Fates:
 
     def _named_in_texts(self, view: ResourceView) -> Iterator[tuple[str, tuple[ResourceView, ...]]]:
         for text in view.texts:
-            names = _NAME.findall(text.text) if "/" in text.text else ()
-            found = tuple(target for name in names for target in self.bench.resolver.resolve_text(view, name).views)
+            resolver = self.bench.resolver
+            found = tuple(one for name in names_in(text.text) for one in resolver.resolve_text(view, name).views)
+            found += tuple(one for uuid in uuids_in(text.text) for one in resolver.identified(uuid))
             if found:
-                yield text.at, found
+                yield _whole(text.at), found
 
     def _withheld(self, targets: Iterable[ResourceView]) -> tuple[ResourceView, ...]:
         return tuple(target for target in targets if not self.opinion_of(target).released)
@@ -196,6 +195,12 @@ class Fates:
 
     def _place(self, resolved: Resolved) -> bool:
         return type_named(resolved) in _PLACES_OF_WORK and self._unknown_is_sensitive
+
+
+def _whole(at: str) -> str:
+    """Give the Identifier of which a text is the value, which says nothing without it; any other pointer as it is."""
+    outer, _, name = at.rpartition("/")
+    return outer if name == "value" and element_path(outer).rpartition(".")[2] in IDENTIFIERS else at
 
 
 def _telling(view: ResourceView) -> Iterable[ReferenceAt]:

@@ -17,8 +17,8 @@ import msgspec
 
 from consent_store.model import Consent, Meaning, Provision, Reference, Status, Unreadable
 from gateway.fhir.origins import source_references
-from gateway.fhir.references import Base, Local, parse
-from gateway.fhir.resolver import Resolver
+from gateway.fhir.references import Base, Local, names_in, parse
+from gateway.fhir.resolver import Resolved, Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
 from gateway.labels.propagation import carrying
 
@@ -28,7 +28,7 @@ _NEVER_CONTEXT = frozenset({"Consent", "AuditEvent", "Provenance", "Binary"})
 _PARTIES: Final = frozenset({"Group", "CareTeam", "PractitionerRole", "Organization", "Practitioner"})
 _SIGNERS: Final = frozenset({"RelatedPerson"})
 MOST_NAMED: Final = 500
-"""Records gathered because consents name them, for one exchange and round."""
+"""Records gathered because consents or texts name them, for one exchange and round."""
 
 
 class Needs(msgspec.Struct, frozen=True):
@@ -36,12 +36,19 @@ class Needs(msgspec.Struct, frozen=True):
 
     by_type: Mapping[str, frozenset[str]]
 
+    def of(self, type_: str) -> frozenset[str]:
+        """Give the ids of one type."""
+        return self.by_type.get(type_, frozenset())
+
 
 def first_round(views: Iterable[ResourceView], resolver: Resolver) -> Needs:
-    """Give what the document refers to and does not hold."""
-    return _missing(
-        ((found, inner) for view in views for inner in _with_inner(view) for found in inner.references), resolver
-    )
+    """Give what the document refers to and does not hold, by reference or by its name in a text: only of what is known
+    can it be told whether a text that names it may be released (leaks.md L032)."""
+    everything = [inner for view in views for inner in _with_inner(view)]
+    referred = _missing(((found, inner) for inner in everything for found in inner.references), resolver)
+    named = ((inner, name) for inner in everything for text in inner.texts for name in names_in(text.text))
+    written = _absent(resolver.resolve_text(inner, name) for inner, name in islice(named, MOST_NAMED))
+    return Needs({name: referred.of(name) | written.of(name) for name in (*referred.by_type, *written.by_type)})
 
 
 def second_round(context: Iterable[ResourceView], resolver: Resolver) -> Needs:
@@ -117,9 +124,12 @@ def _with_inner(view: ResourceView) -> Iterable[ResourceView]:
 
 
 def _missing(found: Iterable[tuple[ReferenceAt, ResourceView]], resolver: Resolver) -> Needs:
+    return _absent(resolver.resolve(view, reference) for reference, view in found)
+
+
+def _absent(found: Iterable[Resolved]) -> Needs:
     by_type: dict[str, set[str]] = {}
-    for reference, view in found:
-        resolved = resolver.resolve(view, reference)
+    for resolved in found:
         target = resolved.target
         if isinstance(target, Local) and not resolved.views and target.type not in _NEVER_CONTEXT:
             by_type.setdefault(target.type, set()).add(target.id)

@@ -190,3 +190,21 @@ def _segments(path: str) -> tuple[str, ...] | None:
         _ENCODED.sub(lambda hit: chr(int(hit[1], 16)), part) for part in path.removesuffix("/")[1:].split("/")
     )
     return decoded if all(_SEGMENT.fullmatch(part) and part not in (".", "..") for part in decoded) else None
+
+
+# Type and id, or a random id alone, as people and systems write them into texts.
+_WRITTEN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z][A-Za-z]+/[A-Za-z0-9.-]*[A-Za-z0-9]")
+_UUID: Final = re.compile(
+    r"(?<![0-9A-Fa-f-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f-])", re.ASCII
+)
+_UUID_LONG: Final = 36
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Give what a text may name records by: `Type/id` wherever it stands in it."""
+    return tuple(_WRITTEN.findall(text)) if "/" in text else ()
+
+
+def uuids_in(text: str) -> tuple[str, ...]:
+    """Give the UUIDs in a text, in lower case: by one alone it is said which record is meant."""
+    return tuple(one.lower() for one in _UUID.findall(text)) if len(text) >= _UUID_LONG else ()

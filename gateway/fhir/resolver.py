@@ -52,6 +52,7 @@ class Resolver:
         self.own = own
         self._places: dict[str, _Place] = {}
         self._by_name: dict[Named, list[ResourceView]] = {}  # of all Bundles together
+        self._by_id: dict[str, list[ResourceView]] = {}
         self._contained: dict[tuple[str, str | None], list[ResourceView]] = {}  # by container's pointer and own id
         entries = document.bundle.entries if document.bundle else ()
         self._enter(document.views, {f"{entry.at}/resource": entry.full_url for entry in entries if entry.full_url})
@@ -74,6 +75,10 @@ class Resolver:
         found = _answered(target, place.scope.get(key, self._elsewhere(key)) if key is not None else ())
         place.known[reference] = found
         return found
+
+    def identified(self, uuid: str) -> Sequence[ResourceView]:
+        """Give the resources of the document, of whatever type, that a UUID in lower case is the id or fullUrl of."""
+        return (*self._by_id.get(uuid, ()), *self._by_name.get(Urn(f"urn:uuid:{uuid}"), ()))
 
     def identity(self, view: ResourceView) -> Named | None:
         """Give who a resource of the document is: by its id on this server, else by its fullUrl; None for one that
@@ -104,6 +109,8 @@ class Resolver:
                 if key is not None:
                     scope.setdefault(key, []).append(view)
                     self._by_name.setdefault(key, []).append(view)
+                    if isinstance(key, Local):
+                        self._by_id.setdefault(key.id.lower(), []).append(view)
             self._enter_inner(view, place)
 
     def _enter_inner(self, view: ResourceView, place: _Place) -> None:

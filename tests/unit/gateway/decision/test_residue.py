@@ -224,6 +224,16 @@ def test_a_text_that_names_a_withheld_record_goes(element):
     assert kept[0]["text"] == found["component"][0]["valueString"]
 
 
+def test_a_number_that_is_the_random_id_of_a_withheld_record_goes():
+    """Servers put ids of other records into identifiers: a UUID says which one, and the whole number goes."""
+    uuid = "6f1b2c3d-0000-4000-8000-000000000abc"
+    kept = {"system": "urn:orders", "value": "1"}
+    record = observation(performer=[MERCY], identifier=[{"system": "urn:claims", "value": uuid.upper()}, kept])
+    found = asked(searchset(record, encounter(uuid, {"reference": "Organization/harbor"})))
+
+    assert [kept] == released(found, "weight")["identifier"]
+
+
 @pytest.mark.parametrize(("custodian", "verdict"), [("mercy", "disclosed"), ("harbor", "withheld")])
 def test_a_binary_is_as_releasable_as_the_document_it_belongs_to(custodian, verdict):
     """A Binary says nothing of itself: it goes where its owner goes (L052)."""
