@@ -65,7 +65,7 @@ async def search(asked: Asked, page: Page, exchange: Exchange) -> Prepared:
     walker = Walker(asked, exchange)
     walk, following = await _sorted(walker, page) if page.plan.sort else await _walked(walker, page)
     shown = [one.entry for one in walk.matches]
-    if not page.plan.includes and walk.pages <= 1 and not walk.unmet:
+    if not page.plan.includes and walk.parts <= 1 and not walk.unmet:
         document, judgement = document_of(shown), walk.judgement
     else:
         document, judgement = await Includer(walker, page.plan, bare=walk.bare).bring(shown, walk.included)

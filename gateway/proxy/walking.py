@@ -34,7 +34,8 @@ MOST_INNER: Final = 100
 """Released matches of a search within a search; past it the whole is refused."""
 
 _LEAST_PAGE: Final = 20
-_MOST_PAGE: Final = 200
+_MOST_PAGE: Final = 400
+_AHEAD: Final = 4  # pages' worth of matches that upstream is asked for at once
 _MOST_PAGES: Final = 10_000  # a server that gives more is broken; time ends a walk long before
 
 
@@ -47,7 +48,8 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class Walk(msgspec.Struct):
-    """What was seen so far. `document` and `judgement` are of the last upstream page; `bare` by rule 3."""
+    """What was seen so far. `document` and `judgement` are of the last part that was judged, `parts` their
+    number; `bare` by rule 3."""
 
     matches: list[Match] = []
     included: dict[tuple[str, str | None], Entry] = {}
@@ -56,12 +58,12 @@ class Walk(msgspec.Struct):
     judgement: Judgement = Judgement((), frozenset(), {})
     unmet: bool = False
     bare: bool = False
-    pages: int = 0
+    parts: int = 0
     size: int = 0
 
 
 class _Arrival(msgspec.Struct, frozen=True):
-    """One upstream page: what is to be judged of it, and the place of each match by its pointer."""
+    """One upstream page or a part of it: what is to be judged, and the place of each match by its pointer."""
 
     document: Document
     places: Mapping[str, Place]
@@ -134,7 +136,8 @@ class Walker:
                 entries.append(one)
                 if mode == "match":
                     places[one.at] = Place(position, matched - 1, bare)
-            yield _Arrival(document_of(entries), places, bare)
+            for part in _parts(entries, plan):
+                yield _Arrival(document_of(part), places, bare)
             following = next_of(bundle, self.door)
             if following is None:
                 return
@@ -154,7 +157,7 @@ class Walker:
 
     async def _take(self, found: Walk, arrival: _Arrival, plan: SearchPlan, enough: int | None) -> None:
         """Keep what is released, up to one match beyond enough, and tell what is withheld before it."""
-        found.pages, found.bare, found.document = found.pages + 1, arrival.bare, arrival.document
+        found.parts, found.bare, found.document = found.parts + 1, arrival.bare, arrival.document
         found.judgement = judgement = await self.judged(arrival.document)
         entries = arrival.document.bundle.entries if arrival.document.bundle else ()
         matches = [self._match(entry, arrival, judgement, plan) for entry in entries if entry.at in arrival.places]
@@ -271,7 +274,17 @@ def document_of(entries: Iterable[Entry]) -> Document:
 def _page_size(plan: SearchPlan) -> int:
     """Give the size of upstream's pages, by the form of the search alone (leaks.md L023)."""
     whole = bool(plan.sort) or plan.candidates
-    return _MOST_PAGE if whole else min(max(2 * plan.count + 1, _LEAST_PAGE), _MOST_PAGE)
+    return _MOST_PAGE if whole else min(max(_AHEAD * plan.count, _LEAST_PAGE), _MOST_PAGE)
+
+
+def _parts(entries: list[Entry], plan: SearchPlan) -> Iterable[list[Entry]]:
+    """Give an upstream page in parts that are decided on their own, so that no more is decided than a page may need; a
+    page that is asked for whole, and one with includes, as it is."""
+    size = 2 * plan.count + 2
+    if plan.sort or plan.candidates or plan.includes or len(entries) <= size:
+        yield entries
+        return
+    yield from (entries[start : start + size] for start in range(0, len(entries), size))
 
 
 def _looked_at(plan: SearchPlan) -> Iterable[Condition]:

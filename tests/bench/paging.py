@@ -1,0 +1,88 @@
+"""What filled pages cost: upstream's requests for a walk of which half is withheld, beside a walk without a gateway.
+
+python -m tests.bench.paging [--records 10000] [--count 50]
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+
+from gateway.demo.upstream import EmbeddedUpstream
+from gateway.proxy.upstream import basic
+from tests.e2e.test_pages import observation
+from tests.e2e.world import PASSWORD, USER, World, embedded, world
+
+SEARCH = "Observation?patient=rosa&code=http://loinc.org|8867-4"
+
+
+class Walked(NamedTuple):
+    """One walk: pages, matches, requests that the upstream got, seconds; whether a page but the last was short."""
+
+    pages: int
+    matches: int
+    requests: int
+    seconds: float
+    short: bool
+
+
+async def directly(upstream: EmbeddedUpstream, base: str, count: int) -> Walked:
+    """Walk the upstream itself."""
+    upstream.requests.clear()
+    began, pages, matches = time.perf_counter(), 0, 0
+    async with aiohttp.ClientSession(headers={"Authorization": basic(USER, PASSWORD)}) as session:
+        url = f"{base}/{SEARCH}&_count={count}"
+        while url:
+            async with session.get(url) as answer:
+                page = await answer.json(content_type=None)
+            pages, matches = pages + 1, matches + len(page["entry"])
+            url = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    return Walked(pages, matches, len(upstream.requests), time.perf_counter() - began, short=False)
+
+
+async def through(upstream: EmbeddedUpstream, gate: World, count: int) -> Walked:
+    """Walk through the gateway, as one who may see half of it."""
+    upstream.requests.clear()
+    began, sizes = time.perf_counter(), list[int]()
+    path: str | None = f"{SEARCH}&_count={count}"
+    while path:
+        page = await gate.ask(path)
+        if page.status != 200:
+            raise RuntimeError(page.body.decode())
+        sizes.append(len(page.ids))
+        path = page.next
+    short = any(size != count for size in sizes[:-1])
+    return Walked(len(sizes), sum(sizes), len(upstream.requests), time.perf_counter() - began, short)
+
+
+async def measure(records: int, count: int, folder: Path) -> tuple[Walked, Walked]:
+    """Give both walks over so many records, every other one withheld."""
+    held = [dated(number) for number in range(records)]
+    async with embedded(held) as (upstream, base), world(folder, base) as gate:
+        return await directly(upstream, base, count), await through(upstream, gate, count)
+
+
+def dated(number: int) -> dict[str, object]:
+    """One of many observations; the odd ones are withheld from the plan."""
+    return observation(1, number % 2 == 1) | {"id": f"many-{number:05}"}
+
+
+def main() -> None:
+    """Measure and print."""
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--records", type=int, default=10_000)
+    asked.add_argument("--count", type=int, default=50)
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        plain, filtered = asyncio.run(measure(given.records, given.count, Path(folder)))
+    sys.stdout.write(f"without a gateway: {plain}\nthrough it:        {filtered}\n")
+    sys.stdout.write(f"upstream requests: {filtered.requests / plain.requests:.2f} times\n")
+
+
+if __name__ == "__main__":
+    main()
