@@ -127,6 +127,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ledger: str  # SQLite file of the disclosure ledger
     issuers: tuple[Issuer, ...]
     routes: tuple[Route, ...]
+    consults: str = ""  # the route (tenant/name) that consent consults are about; "": CDS Hooks are not offered
     limits: Limits = Limits()
 
 
@@ -149,6 +150,7 @@ def parse_settings(text: str, name: str) -> Settings:
             for tenant, routes in top.at("tenants").entries()
             for name, node in _named(routes)
         ),
+        consults=top.at("consults").text(""),
         limits=_limits(top.at("limits")),
     )
     top.finish()
@@ -181,6 +183,8 @@ def _agree(top: Node, settings: Settings) -> None:
     for route in settings.routes:
         if servers.setdefault(route.source, route.upstream) != route.upstream:
             raise top.wrong(f"the source `{route.source}` names two servers: their patient ids are not the same")
+    if settings.consults and settings.consults not in {f"{route.tenant}/{route.name}" for route in settings.routes}:
+        raise top.at("consults").wrong("names no route: say `tenant/route`")
     planes = settings.data_plane, settings.control_plane
     if planes[0] == planes[1] and planes[0].port:
         raise top.at("control_plane").wrong("the control plane has its own listener")

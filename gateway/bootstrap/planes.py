@@ -18,6 +18,7 @@ import msgspec
 
 from consent_store.store import ConsentStore, StoreUnavailable
 from gateway import clock
+from gateway.bootstrap.consults import ConsultedRoute
 from gateway.bootstrap.files import known_codes, text_of
 from gateway.bootstrap.house import House
 from gateway.bootstrap.stores import open_consents
@@ -107,12 +108,21 @@ async def build(settings: Settings, folder: Path = Path()) -> AsyncIterator[Plan
                 ready=services.ready,
                 metrics=telemetry.registry,
                 base_url=f"http://{settings.control_plane.host}:{settings.control_plane.port}",
+                consulted=_consulted(settings, house, services),
                 question_bytes=limits.body_bytes,
             )
         )
         gc.collect()
         gc.freeze()
         yield Planes(DataPlane(lambda: house.live, services), control)
+
+
+def _consulted(settings: Settings, house: House, services: Services) -> ConsultedRoute | None:
+    """Give the route that consent consults are about, None where none is set."""
+    if not settings.consults:
+        return None
+    tenant, _, name = settings.consults.partition("/")
+    return ConsultedRoute(lambda: house.live.doors[tenant, name], services)
 
 
 def _keys(issuer: Issuer, folder: Path, session: aiohttp.ClientSession) -> Keys:

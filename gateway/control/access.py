@@ -33,15 +33,19 @@ class Role(StrEnum):
     PATIENT_APP = "patient_app"
     PRIVACY_OFFICER = "privacy_officer"
     OPERATOR = "operator"
+    CONSENT_CONSULT = "consent_consult"
 
 
 class Access(msgspec.Struct, frozen=True):
-    """Who asks, in which roles; `patient` is set exactly for a patient's app, `identifiers` are those registered."""
+    """Who asks, in which roles, by which token; `patient` is set exactly for a patient's app, `identifiers` are those
+    registered."""
 
     client_id: str
     roles: frozenset[Role]
     patient: PatientKey | None = None
     identifiers: frozenset[Identifier] = frozenset()
+    issuer: str = ""
+    token_id: str = ""
 
     def need(self, *roles: Role) -> None:
         """Raise Forbidden unless one of `roles` is held."""
@@ -71,7 +75,7 @@ class Doorkeeper:
         if client is None:
             if not roles or Role.PATIENT_APP in roles:
                 raise Forbidden("this client has no role here")
-            return Access(claims.client_id, roles)
+            return Access(claims.client_id, roles, issuer=claims.issuer, token_id=claims.token_id)
         if directory.participants[client.participant].type != PATIENT or roles != {Role.PATIENT_APP}:
             raise Forbidden("this client has no role here")
         participant = caller_of(claims, directory).participant

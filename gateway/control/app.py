@@ -31,6 +31,7 @@ from gateway.control.answers import (
     json_response,
 )
 from gateway.control.consents import ConsentApi, bundle, version_headers
+from gateway.control.consults import Consulted, Consults
 from gateway.control.directory_summary import summary
 from gateway.control.media import NDJSON, R4, asked_version, body_is_lines, content_type, sent_version, wants_text
 from gateway.directory.model import Directory
@@ -47,7 +48,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     `decide` answers a question's text, `explain` tells of its records, all or those named (QuestionError); `label`
     gives a body with its labels by a profile, line by line or whole (QuestionError); `reload` reads the directory anew
     and gives its revision (ProfileError); `ready` tells by name what works; `base_url` is this plane's own, as clients
-    see it."""
+    see it; `consulted` is the route that consults are about, None where the service is not offered."""
 
     verifier: TokenVerifier
     directory: Callable[[], Directory]
@@ -64,6 +65,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     metrics: CollectorRegistry
     base_url: str
+    consulted: Consulted | None = None
     question_bytes: int = 32 * 1024 * 1024
 
 
@@ -99,6 +101,7 @@ def control_app(deps: Deps) -> FastAPI:
     _consents(app, deps, access)
     _officers(app, deps, access)
     _questions(app, deps, access)
+    _consults(app, deps, access)
     return app
 
 
@@ -234,3 +237,20 @@ def _questions(app: FastAPI, deps: Deps, access: Authorise) -> None:
         labelled = await run_in_threadpool(deps.label, raw, profile, lines)
         _tell("label", who)
         return Response(labelled, media_type=NDJSON if lines else FHIR_JSON)
+
+
+def _consults(app: FastAPI, deps: Deps, access: Authorise) -> None:
+    consults = Consults(deps.consulted, deps.ledger, deps.base_url)
+
+    @app.get("/cds-services")
+    async def services(who: Annotated[Access, Depends(access)]) -> Response:
+        who.need(Role.CONSENT_CONSULT, Role.PRIVACY_OFFICER, Role.OPERATOR)
+        return json_response(consults.services())
+
+    @app.post("/cds-services/patient-consent-consult")
+    async def consult(request: Request, who: Annotated[Access, Depends(access)]) -> Response:
+        who.need(Role.CONSENT_CONSULT, Role.PRIVACY_OFFICER)
+        sent_version(request.headers.get("content-type", ""))
+        answer = await consults.consult(await body_of(request, deps.question_bytes), who)
+        _tell("consent consult", who)
+        return answer

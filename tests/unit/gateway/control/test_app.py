@@ -18,6 +18,8 @@ DOORS = [
     ("POST", "/control/decide", {"operator", "privacy_officer"}),
     ("POST", "/control/label", {"operator", "privacy_officer"}),
     ("POST", "/control/explain", {"privacy_officer"}),
+    ("GET", "/cds-services", {"consent_consult", "operator", "privacy_officer"}),
+    ("POST", "/cds-services/patient-consent-consult", {"consent_consult", "privacy_officer"}),
     ("GET", f"/control/explain/{'0' * 32}", {"privacy_officer"}),
     ("GET", "/fhir/Consent?patient=Patient/rosa", {"privacy_officer", "patient_app"}),
     ("GET", "/fhir/Consent/x", {"privacy_officer", "patient_app"}),
@@ -44,6 +46,7 @@ async def test_every_other_door_needs_a_role(plane, method, path, roles):
     assert (401, 'Bearer realm="consent-gateway"') == (answer.status_code, answer.headers["www-authenticate"])
     assert "OperationOutcome" == answer.json()["resourceType"]
     held = {"privacy_officer": OFFICER, "operator": OPERATOR, "patient_app": ROSAS}
+    held["consent_consult"] = token("ehr", "consent_consult")
     for role, bearer in held.items():
         status = (await plane.ask(method, path, bearer, body)).status_code
         assert (role in roles) is (status != 403), role
