@@ -205,11 +205,12 @@ _SNOMED_EDITION: Final = "snomed.info/sct/"
 
 
 def _bare(system: str) -> str:
-    """The form in which systems are looked up: no scheme, no `urn:oid:`, no version, no closing slash, lower case."""
+    """The form in which systems are looked up: no scheme, `www.` or `urn:oid:`, no version, no closing slash, lower
+    case."""
     text = system.strip().split("|", 1)[0].strip().casefold()
     for opening in ("http://", "https://", "urn:oid:"):
         text = text.removeprefix(opening)
-    return text.rstrip("/")
+    return text.removeprefix("www.").rstrip("/")
 
 
 def _alias_table() -> dict[str, str]:

@@ -46,7 +46,8 @@ def assign(view: ResourceView, context: LabelContext, rules: LabelRules) -> Labe
         content, states = _attached(view, rules)
         received, stated = (*received, *content), stated or states
     found = [*received, *_coded(view, rules), *_mentioned(view, rules), *context.propagated]
-    found += _from_source(context, rules)
+    if context.source_kinds:
+        found += _from_source(context, rules)
     if (concept := unclassified(view)) is not None:
         found += [
             Label(Kind.UNKNOWN, "", "unclassified", Basis.CODE, concept, UNCLASSIFIED),

@@ -74,12 +74,9 @@ _PUBLISHED: Final = (
 )
 
 
-_AS_WRITTEN: Final = CLINICAL_SYSTEMS | PRIVACY_SYSTEMS  # nearly every coding: spares the look-up of aliases
-
-
 def unclassified(view: ResourceView) -> str | None:
     """Give the pointer of the first telling element that no known system classifies; None where there is none."""
-    if not [one for one in view.codings if one.coding.system not in _AS_WRITTEN and not is_known(one.coding.system)]:
+    if all(map(is_known, {one.coding.system for one in view.codings if not one.at.startswith("/meta/")})):
         return None
     telling = _TELLING.get(view.type, _NOWHERE) | _EVERYWHERE
     coded = [(one.at[: one.at.rfind("/coding/")], one.coding) for one in view.codings if one.in_list]

@@ -52,6 +52,17 @@ CODES = (
     ("http://hl7.org/fhir/sid/ndc", "12496-1208-3"),
     ("http://snomed.info/sct", "75544000"),
     ("http://loinc.org", "3774-7"),
+    ("https://www.hl7.org/fhir/sid/icd-10-cm|2026", " f11.20 "),
+    ("urn:oid:2.16.840.1.113883.6.90", "F11.20"),
+    ("2.16.840.1.113883.6.285", "h0020"),
+    ("http://www.cms.gov/Medicare/Coding/ICD9", "9461"),
+    ("https://bluebutton.cms.gov/resources/variables/clm_drg_cd", "896"),
+    ("https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets", "HG"),
+    ("https://www.nubc.org/CodeSystem/RevenueCodes", "0944"),
+    ("https://bluebutton.cms.gov/resources/variables/rev_cntr", "0945"),
+    ("https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set", "58"),
+    ("http://nucc.org/provider-taxonomy", "261QM2800X"),
+    ("http://hl7.org/fhir/sid/icd-10", "O99.320"),
 )
 
 
@@ -157,7 +168,7 @@ def missed_in(labeller, tree, seen):
         if key in seen:
             continue
         seen.add(key)
-        for system, code in CODES:
+        for system, code in CODES[len(seen) % 3 :: 3]:  # every code at a third of the places, in `make test`
             with put_in(place, {"system": system, "code": code}):
                 tried += 1
                 missed += [] if about_sud(labelled(labeller, tree)) else [(*key, system, code)]
@@ -165,7 +176,7 @@ def missed_in(labeller, tree, seen):
 
 
 def test_a_substance_use_code_is_found_at_every_coded_place_of_a_claim(shared, labeller, capsys):
-    """At each coded element of the payers' claims, in turn, one code of each system: all are found."""
+    """At each coded element of the payers' claims, in turn, codes of a third of the systems: all are found."""
     seen: set[tuple[str, str]] = set()
     results = [missed_in(labeller, tree, seen) for _, tree in claims(shared)]
     with capsys.disabled():

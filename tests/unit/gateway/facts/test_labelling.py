@@ -139,6 +139,54 @@ def test_a_program_in_the_directory_is_a_source(labelled):
     assert ("42CFRPart2", "42CFRPart2") in security(found)
 
 
+BY_PROGRAM = {"identifier": {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1"}, "type": "Organization"}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"resourceType": "DocumentReference", "author": [BY_PROGRAM]},
+        {"resourceType": "DocumentReference", "custodian": BY_PROGRAM},
+        {"resourceType": "DocumentReference", "authenticator": BY_PROGRAM},
+        {"resourceType": "Composition", "author": [BY_PROGRAM]},
+        {"resourceType": "Composition", "custodian": BY_PROGRAM},
+        {"resourceType": "Observation", "performer": [BY_PROGRAM]},
+        {"resourceType": "DiagnosticReport", "performer": [BY_PROGRAM]},
+        {"resourceType": "Procedure", "performer": [{"actor": BY_PROGRAM}]},
+        {"resourceType": "MedicationDispense", "performer": [{"actor": BY_PROGRAM}]},
+        {"resourceType": "MedicationRequest", "requester": BY_PROGRAM},
+        {"resourceType": "ServiceRequest", "requester": BY_PROGRAM},
+        {"resourceType": "Encounter", "serviceProvider": BY_PROGRAM},
+        {"resourceType": "EpisodeOfCare", "managingOrganization": BY_PROGRAM},
+        {"resourceType": "Claim", "provider": BY_PROGRAM},
+        {"resourceType": "Claim", "facility": BY_PROGRAM},
+        {"resourceType": "Claim", "careTeam": [{"sequence": 1, "provider": BY_PROGRAM}]},
+        {"resourceType": "Claim", "item": [{"sequence": 1, "locationReference": BY_PROGRAM}]},
+        {"resourceType": "ClaimResponse", "requestor": BY_PROGRAM},
+        {"resourceType": "ClaimResponse", "addItem": [{"provider": [BY_PROGRAM]}]},
+        {"resourceType": "ExplanationOfBenefit", "provider": BY_PROGRAM},
+        {"resourceType": "ExplanationOfBenefit", "addItem": [{"provider": [BY_PROGRAM]}]},
+        {"resourceType": "Condition", "recorder": BY_PROGRAM},
+        {"resourceType": "Condition", "asserter": BY_PROGRAM},
+        {"resourceType": "AllergyIntolerance", "recorder": BY_PROGRAM},
+        {"resourceType": "CarePlan", "author": BY_PROGRAM},
+        {"resourceType": "CareTeam", "managingOrganization": [BY_PROGRAM]},
+        {"resourceType": "Immunization", "performer": [{"actor": BY_PROGRAM}]},
+        {"resourceType": "QuestionnaireResponse", "author": BY_PROGRAM},
+        {"resourceType": "Consent", "organization": [BY_PROGRAM]},
+        {"resourceType": "Provenance", "agent": [{"who": BY_PROGRAM}]},
+        {"resourceType": "Patient", "managingOrganization": BY_PROGRAM},
+    ],
+    ids=lambda record: "-".join((record["resourceType"], *list(record)[1:])),
+)
+def test_a_program_is_a_source_wherever_a_record_names_who_made_it(record, labelled):
+    """Author, custodian, performer, service provider, billing provider, managing organisation …, by identifier."""
+    npi = Identifier("http://hl7.org/fhir/sid/us-npi", "1")
+    program = Participant(id="oasis", type="provider_part2", part2_program=True, identifiers=frozenset({npi}))
+    found = labelled(record | {"id": "x"}, directory=Directory({"oasis": program}))
+    assert "42CFRPart2" in [code for code, _ in security(found)]
+
+
 def test_context_says_what_a_line_belongs_to(labelled):
     """An observation alone, its visit given beside it."""
     visit = {"resourceType": "Encounter", "id": "e", "reasonCode": [{"text": "HIV care"}]}

@@ -143,6 +143,67 @@ def test_an_answer_carries_what_it_answers(carried):
     assert {("HIV", "/request")} == found["ClaimResponse/r"]
 
 
+def test_a_benefit_and_a_payment_carry_the_claim_they_answer(carried):
+    """An ExplanationOfBenefit of a claim, a PaymentNotice of one: about it, whatever codes they have themselves."""
+    claim = record("Claim", "k", diagnosis=[{"sequence": 1, "diagnosisCodeableConcept": HIV}])
+    found = carried(
+        claim,
+        record("ExplanationOfBenefit", "x", claim={"reference": "Claim/k"}),
+        record("PaymentNotice", "n", request={"reference": "Claim/k"}),
+        record("Coverage", "v"),
+    )
+    assert {("HIV", "/claim")} == found["ExplanationOfBenefit/x"]
+    assert {("HIV", "/request")} == found["PaymentNotice/n"]
+    assert set() == found["Coverage/v"]
+
+
+@pytest.mark.parametrize("kind", ["collection", "searchset", "batch", "document"])
+def test_what_is_carried_does_not_rest_on_the_kind_of_bundle(kind, carried):
+    """A visit is a visit in a search and in a collection; only a document's sections need a document."""
+    found = carried(of(VISIT), record("Encounter", "e", reasonCode=[HIV]), kind=kind)
+    assert {("HIV", "/encounter")} == found["Observation/o"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        record("Condition", "x", code=PLAIN, encounter=VISIT),
+        record("MedicationRequest", "x", encounter=VISIT),
+        record("MedicationStatement", "x", context=VISIT),
+        record("MedicationAdministration", "x", context=VISIT),
+        record("MedicationDispense", "x", context=VISIT),
+        record("Procedure", "x", encounter=VISIT),
+        record("DiagnosticReport", "x", encounter=VISIT),
+        record("DocumentReference", "x", context={"encounter": [VISIT]}),
+        record("ServiceRequest", "x", encounter=VISIT),
+        record("CarePlan", "x", encounter=VISIT),
+        record("Composition", "x", encounter=VISIT),
+        record("QuestionnaireResponse", "x", encounter=VISIT),
+        record("Immunization", "x", encounter=VISIT),
+        record("AllergyIntolerance", "x", encounter=VISIT),
+        record("Communication", "x", encounter=VISIT),
+        record("ClinicalImpression", "x", encounter=VISIT),
+        record("List", "x", encounter=VISIT),
+        record("Media", "x", encounter=VISIT),
+        record("RiskAssessment", "x", encounter=VISIT),
+        record("Task", "x", encounter=VISIT),
+        record("Claim", "x", item=[{"sequence": 1, "encounter": [VISIT]}]),
+        record("ExplanationOfBenefit", "x", item=[{"sequence": 1, "encounter": [VISIT]}]),
+    ],
+    ids=lambda part: part["resourceType"],
+)
+def test_every_record_of_a_visit_carries_what_the_visit_is_about(part, carried):
+    """Each type by its own element."""
+    found = carried(part, record("Encounter", "e", reasonCode=[HIV]))
+    assert {"HIV"} == {code for code, _ in found[f"{part['resourceType']}/x"]}
+
+
+def test_what_is_only_unclassified_is_not_carried(carried):
+    """A visit for a reason in local codes does not make everything done there unclassified."""
+    local = codings(("urn:oid:1.2.840.114350.1.13.861.1.7.2.657380", "77"))
+    assert set() == carried(of(VISIT), record("Encounter", "e", reasonCode=[local]))["Observation/o"]
+
+
 def test_what_a_record_merely_points_at_is_not_carried(carried):
     """A report of many results, a plan for many problems: the reference goes, not the record (leaks.md L032)."""
     hiv = record("Condition", "c", code=HIV)
