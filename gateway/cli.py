@@ -16,14 +16,12 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from consent_store.store import StoreUnavailable
 from gateway import bootstrap, clock
 from gateway.demo.run import run
 from gateway.errors import GatewayError, ProfileError, QuestionError
 from gateway.facts.answer import Shelf, answer
-from gateway.facts.cases import failures, read_cases
 from gateway.facts.explain import explain as explain_question
 from gateway.facts.explain_text import explanation_lines
 from gateway.facts.labelling import Labeller
@@ -32,7 +30,7 @@ from gateway.identity.dev_issuer import development_token, new_key, public_keys
 from gateway.label_command import LINES, Run, compared_with, progress, records_in, summary
 from gateway.ledger.model import REQUEST_ID, Ledger
 from gateway.ledger.telling import tell
-from gateway.policy.model import PartyMatch, Policy, Rule
+from gateway.profile_commands import policy_of, profiles_app, shelf_of
 
 T = TypeVar("T")
 
@@ -43,9 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-_profiles = typer.Typer(help="Read, check and try the profiles that decide.", no_args_is_help=True)
 _ledger_commands = typer.Typer(help="Check the disclosure ledger.", no_args_is_help=True)
-app.add_typer(_profiles, name="profiles")
+app.add_typer(profiles_app, name="profiles")
 app.add_typer(_ledger_commands, name="ledger")
 _INTERNAL = "the gateway could not answer"
 _err = Console(stderr=True)
@@ -64,7 +61,7 @@ def decide(
     profiles: Profiles = None,
 ) -> None:
     """Answer what the proxy would do with one exchange, without an upstream."""
-    shelf = _shelf(profiles)
+    shelf = shelf_of(profiles)
     raw = sys.stdin.buffer.read() if file == "-" else _read(file)
     if ndjson:
         _decide_lines(raw, shelf, exit_status=exit_status)
@@ -133,7 +130,7 @@ def label(
     profiles: Profiles = None,
 ) -> None:
     """Write the labels of records into them, as the gateway would decide by (docs/labels.md)."""
-    policy, tools = _policy(profile, profiles), _shelf(profiles).tools[profile]
+    policy, tools = policy_of(profile, profiles), shelf_of(profiles).tools[profile]
     try:
         known = bootstrap.read_directory(directory, policy) if directory else None
         beside = [view for path in context or () for view in records_in(path)]
@@ -192,7 +189,7 @@ def demo(
     data: Annotated[Path | None, typer.Option("--data", help="Anybody's patients: a folder of R4 Bundles.")] = None,
 ) -> None:
     """Start an embedded FHIR server and the gateway before it, and tell a story by real requests."""
-    shelf = _shelf(None)
+    shelf = shelf_of(None)
     try:
         status = run(
             once=once, data=data, out=_out, build=bootstrap.build, decide=lambda question: answer(question, shelf)
@@ -223,7 +220,7 @@ def explain(
     if config is not None:
         _explain_request(what, config)
         return
-    shelf = _shelf(profiles)
+    shelf = shelf_of(profiles)
     if what != "-" and REQUEST_ID.fullmatch(what) and not Path(what).exists():
         _stop("the request of an id is told with --config", 2)
     raw = sys.stdin.buffer.read() if what == "-" else _read(what)
@@ -271,56 +268,6 @@ def _ledger(config: Path, ask: Callable[[Ledger], Awaitable[T]]) -> T:
         _stop(wrong.message, 3)
 
 
-@_profiles.command("list")
-def list_profiles(profiles: Profiles = None) -> None:
-    """List the profiles, with what each is for."""
-    table = Table("profile", "version", "title", "extends", box=None)
-    for policy in _shelf(profiles).policies.values():
-        table.add_row(policy.name, policy.version, policy.title, ", ".join(policy.chain[:-1]))
-    _out.print(table)
-
-
-@_profiles.command("show")
-def show_profile(name: str, profiles: Profiles = None) -> None:
-    """Print a profile so that it can be read aloud: every rule, what it needs, where it is written."""
-    policy = _policy(name, profiles)
-    _out.print(f"[bold]{policy.title}[/bold] ({policy.name}, {policy.version})", policy.says, sep="\n", end="\n\n")
-    for rule in policy.rules:
-        _out.print(f"[bold]{rule.id}[/bold] ({rule.cite})\n  {rule.says}", highlight=False)
-        _out.print(f"  {_parties(rule)}; {_data(rule, policy)}\n  {_needs(rule)}\n", highlight=False, markup=False)
-    for switch in policy.switches.values():
-        _out.print(f"switch {switch.id} = {'on' if switch.value else 'off'}: {switch.says}")
-
-
-@_profiles.command("check")
-def check_profiles(profiles: Profiles = None) -> None:
-    """Read every profile strictly; exit 3 naming file, line and key of what is wrong."""
-    shelf = _shelf(profiles)
-    _out.print(f"{len(shelf.policies)} profiles read: {', '.join(shelf.policies)}")
-
-
-@_profiles.command("test")
-def try_profiles(
-    names: Annotated[list[str] | None, typer.Argument(help="Profiles; none means all.")] = None,
-    profiles: Profiles = None,
-) -> None:
-    """Ask the cases beside the profiles (`*_test.yaml`); exit 1 when one does not come out as it says."""
-    shelf = _shelf(profiles)
-    passed = failed = 0
-    for file, text in bootstrap.read_case_files(profiles or ()):
-        for case in read_cases(text, file):
-            if names and case.question["profile"] not in names:
-                continue
-            wrong = list(failures(case, shelf))
-            failed += bool(wrong)
-            passed += not wrong
-            for line in wrong:
-                _out.print(f"{case.where}: {case.says}\n    {line}", highlight=False, markup=False)
-    _out.print(f"{passed} passed, {failed} failed")
-    if failed:
-        raise typer.Exit(1)
-
-
 @app.command()
 def token(  # noqa: PLR0913, PLR0917  each an option
     client: Annotated[str, typer.Option(help="The client_id, as the directory registers it.")],
@@ -353,50 +300,6 @@ def token(  # noqa: PLR0913, PLR0917  each an option
         more=more,
     )
     sys.stdout.write(signed + "\n")
-
-
-def _shelf(profiles: list[Path] | None) -> Shelf:
-    try:
-        return bootstrap.read_shelf(profiles or ())
-    except ProfileError as wrong:
-        _stop(wrong.message, 3)
-
-
-def _policy(name: str, profiles: list[Path] | None) -> Policy:
-    policies = _shelf(profiles).policies
-    if name not in policies:
-        _stop(f"no profile `{name}`; there are {', '.join(policies)}", 2)
-    return policies[name]
-
-
-def _parties(rule: Rule) -> str:
-    purposes = ", ".join(purpose.code or "" for purpose in rule.purposes) or "any purpose"
-    by = f" under {' or '.join(sorted(rule.agreements))}" if rule.agreements else ""
-    return f"{_party(rule.discloser)} → {_party(rule.recipient)}, {purposes}{by}"
-
-
-def _party(match: PartyMatch) -> str:
-    words = sorted(match.types or ())
-    words += [] if match.hipaa_covered is None else ["HIPAA covered" if match.hipaa_covered else "not HIPAA covered"]
-    words += [] if match.part2_program is None else ["Part 2 program" if match.part2_program else "no Part 2 program"]
-    words += [" or ".join(_party(one) for one in match.any)] if match.any else []
-    return ", ".join(words) or "anyone"
-
-
-def _data(rule: Rule, policy: Policy) -> str:
-    if rule.no_patient:
-        return "what is about no patient"
-    return "; ".join(policy.categories[one].says for one in sorted(rule.data)) if rule.data else "any record"
-
-
-def _needs(rule: Rule) -> str:
-    verb = "denies" if rule.effect == "deny" else rule.effect.value + "s"
-    needs = f", if {' and '.join(rule.needs)}" if rule.needs else ""
-    unless = f", unless {' or '.join(rule.unless)}" if rule.unless else ""
-    guard = f", where it is known to be false that {' or '.join(rule.when_false)}" if rule.when_false else ""
-    switch = f", while switch {rule.switch} is on" if rule.switch else ""
-    with_what = f"; with {', '.join(rule.obligations)}" if rule.obligations else ""
-    return verb + needs + guard + unless + switch + with_what
 
 
 def _read(file: str) -> bytes:

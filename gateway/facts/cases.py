@@ -5,7 +5,8 @@ Rules of this file
 2. `from`, `to` and `purpose` may be lists, and `each` stands for a list of records sent one by one: a case for every
    combination, all with the same expectation.
 3. Cases are asked through the same door as any question; nothing of what is expected is in the question.
-4. `switches` are a case's own choices, as an operator's would be.
+4. `switches` are a case's own choices, as an operator's would be. `against` adds a deny of that class on everything,
+   as another pack's rule would be: what a flow suspends does not stop it.
 5. `not_pinned` names changes of rules that no case can notice, each with the reason (facts/pinning.py).
 """
 
@@ -17,6 +18,7 @@ import msgspec
 
 from gateway.facts.answer import Shelf, answer
 from gateway.labels.rules import label_rules
+from gateway.policy.model import DenyClass, Layer, Rule, RuleEffect
 from gateway.strict_yaml import Node, load
 
 
@@ -34,6 +36,7 @@ class ProfileCase(msgspec.Struct, frozen=True, kw_only=True):
     obligations: frozenset[str] | None
     refrains: frozenset[str] | None = None
     switches: Mapping[str, bool] = {}
+    against: DenyClass | None = None
 
 
 class CaseFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +116,9 @@ def _expected(node: Node) -> ProfileCase:
         says=node.at("says").text(),
         question={},
         switches={key: value.flag() for key, value in node.at("switches").entries()},
+        against=DenyClass(node.at("against").one_of([c.value for c in DenyClass]))
+        if node.at("against").present
+        else None,
         effect=expect.at("effect").one_of({"permit", "permit_redacted", "deny"}),
         disclosed=frozenset(expect.at("disclosed").texts()),
         masked=frozenset(expect.at("masked").texts()),
@@ -145,7 +151,7 @@ def _pick(item: Node, known: Mapping[str, Any]) -> Any:  # noqa: ANN401  JSON
 
 def failures(case: ProfileCase, shelf: Shelf) -> Iterator[str]:
     """Ask one case and say, in words, each thing that did not come out as it must. Nothing: it passes."""
-    found = answer(msgspec.json.encode(case.question), _switched(case, shelf))
+    found = answer(msgspec.json.encode(case.question), shelf_of(case, shelf))
     by_verdict: dict[str, set[str]] = {"disclosed": set(), "masked": set(), "withheld": set()}
     for decision in found["decisions"]:
         by_verdict[decision["verdict"]].add(decision["resource"])
@@ -164,12 +170,31 @@ def failures(case: ProfileCase, shelf: Shelf) -> Iterator[str]:
         yield from _differ("refrains", set(case.refrains), told)
 
 
-def _switched(case: ProfileCase, shelf: Shelf) -> Shelf:
-    """Give the shelf with a case's own choices at the switches of its profile."""
+def shelf_of(case: ProfileCase, shelf: Shelf) -> Shelf:
+    """Give the shelf a case is asked under: with its choices at switches, and the rule that stands against it."""
     name = case.question["profile"]
-    if not case.switches or name not in shelf.policies:
+    chosen = switched(shelf, name, case.switches)
+    if case.against is None or name not in chosen.policies:
+        return chosen
+    policy = chosen.policies[name]
+    rule = Rule(
+        id="of-another-pack",
+        layer=Layer.LAW,
+        effect=RuleEffect.DENY,
+        deny_class=case.against,
+        reason="law_other",
+        says="Another pack forbids it.",
+        cite=case.where,
+    )
+    stricter = msgspec.structs.replace(policy, rules=(*policy.rules, rule))
+    return Shelf({name: stricter}, {name: chosen.tools[name]})
+
+
+def switched(shelf: Shelf, name: str, choices: Mapping[str, bool]) -> Shelf:
+    """Give the shelf with other choices at the switches of one of its profiles."""
+    if not choices or name not in shelf.policies:
         return shelf
-    policy, tools = shelf.policies[name].switched(case.switches), shelf.tools[name]
+    policy, tools = shelf.policies[name].switched(choices), shelf.tools[name]
     rules = label_rules(policy, tools.label_rules.codes, tools.label_rules.terms)
     return Shelf({name: policy}, {name: msgspec.structs.replace(tools, label_rules=rules)})
 

@@ -10,10 +10,13 @@ Rules of this file
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
+from typing import Final
 
 import msgspec
 
 from consent_store.model import Coding
+from gateway.directory.reading import AGREEMENT_TYPES
+from gateway.directory.vocabulary import ATTRIBUTES
 from gateway.errors import ProfileError
 from gateway.fhir.confidentiality import Confidentiality
 from gateway.fhir.terminology import purpose_of
@@ -39,6 +42,9 @@ from gateway.policy.model import (
     Unlabelled,
 )
 from gateway.strict_yaml import Node, load
+
+# Conditions of a party that are true or false.
+_FLAGS: Final = frozenset(name for name, kind in ATTRIBUTES.items() if kind is bool)
 
 
 class ProfileText(msgspec.Struct, frozen=True):
@@ -136,9 +142,9 @@ def _add(name: str, texts: Mapping[str, ProfileText], draft: _Draft, path: tuple
             _add(below, texts, draft, (*path, name))
     draft.chain.append(name)
     draft.texts += [text.profile, text.flows]
-    _read_profile(profile, draft)
+    read_profile(profile, draft)
     for rule in flows.at("rules").items():
-        read = _rule(rule, draft)
+        read = read_flow(rule, draft)
         if read.id in draft.rules:
             raise rule.wrong(f"rule `{read.id}` stands twice; drop the one below first")
         draft.rules[read.id] = read
@@ -147,7 +153,17 @@ def _add(name: str, texts: Mapping[str, ProfileText], draft: _Draft, path: tuple
     return profile
 
 
-def _read_profile(node: Node, draft: _Draft) -> None:
+def draft_of(name: str) -> _Draft:
+    """Give a draft in which one name stands for a type, kind, category, switch and rule: what a reader needs to run."""
+    draft = _Draft([], [], {name}, {name: frozenset()}, frozenset(), {}, {}, {})
+    draft.categories[name] = Category(name, "", ())
+    draft.switches[name] = Switch(name, "", value=False)
+    draft.rules[name] = Rule(id=name, layer=Layer.LAW, effect=RuleEffect.OBLIGE, says="", cite="")
+    return draft
+
+
+def read_profile(node: Node, draft: _Draft) -> None:
+    """Add what one `profile.yaml` says to a draft. Raises ProfileError."""
     for key in ("version", "title", "says"):
         node.at(key).text()
     draft.zone = node.at("zone").text("") or draft.zone
@@ -182,7 +198,9 @@ def _read_defaults(node: Node, draft: _Draft) -> None:
         draft.labelling = _labelling(node.at("labelling"))
     if node.at("default_deny").present:
         deny = node.at("default_deny")
-        draft.default_deny = DefaultDeny(deny.at("reason").text(), deny.at("says").text(), deny.at("cite").text())
+        draft.default_deny = DefaultDeny(
+            deny.at("reason").one_of(REASONS), deny.at("says").text(), deny.at("cite").text()
+        )
 
 
 def _necessary(key: str, node: Node, draft: _Draft) -> MinimumNecessary:
@@ -283,9 +301,10 @@ def _share(node: Node) -> float:
     return share
 
 
-def _rule(node: Node, draft: _Draft) -> Rule:
+def read_flow(node: Node, draft: _Draft) -> Rule:
+    """Read one rule of a `flows.yaml`. Raises ProfileError."""
     effect = RuleEffect(node.at("effect").one_of([e.value for e in RuleEffect]))
-    rule = Rule(
+    return Rule(
         id=node.at("id").text(),
         layer=Layer(node.at("layer").one_of([layer.value for layer in Layer])),
         effect=effect,
@@ -297,20 +316,24 @@ def _rule(node: Node, draft: _Draft) -> Rule:
         recipient=_party(node.at("to"), draft),
         purposes=tuple(_purpose(item) for item in node.at("purposes").items()),
         data=_known(node.at("data"), draft.categories),
-        agreements=_set(node.at("agreements")),
+        agreements=_among(node.at("agreements"), AGREEMENT_TYPES),
         needs=_conditions(node.at("needs")),
         unless=_conditions(node.at("unless")) if effect is RuleEffect.DENY else (),
         when_false=_conditions(node.at("when_false")) if effect is RuleEffect.DENY else (),
         unless_false=_conditions(node.at("unless_false")) if effect is RuleEffect.PERMIT else (),
         switch=node.at("switch").one_of(draft.switches) if node.at("switch").present else "",
-        suspends=frozenset(_deny_class(item) for item in node.at("suspends").items()),
+        suspends=_suspended(node) if effect is RuleEffect.PERMIT else frozenset(),
         obligations=node.at("obligations").texts(),
         refrains=node.at("refrains").texts(),
         no_patient=node.at("no_patient").flag(default=False),
     )
-    if DenyClass.FEDERAL_LAW in rule.suspends:
+
+
+def _suspended(node: Node) -> frozenset[DenyClass]:
+    classes = frozenset(_deny_class(item) for item in node.at("suspends").items())
+    if DenyClass.FEDERAL_LAW in classes:
         raise node.at("suspends").wrong("federal_law is never suspended")
-    return rule
+    return classes
 
 
 # Reason classes of a refusal and the information-blocking exception each may meet (law.md section (d)).
@@ -342,8 +365,18 @@ def _party(node: Node, draft: _Draft) -> PartyMatch:
         hipaa_covered=covered.flag() if covered.present else None,
         part2_program=program.flag() if program.present else None,
         any=tuple(_party(one, draft) for one in node.at("any").items()),
-        attributes=tuple((key, value.flag()) for key, value in node.at("attributes").entries()),
+        attributes=tuple((_attribute(key, value), value.flag()) for key, value in node.at("attributes").entries()),
     )
+
+
+def _attribute(key: str, node: Node) -> str:
+    if key not in _FLAGS:
+        raise node.wrong(f"`{key}` is not one of {', '.join(sorted(_FLAGS))}")
+    return key
+
+
+def _among(node: Node, known: frozenset[str]) -> frozenset[str] | None:
+    return frozenset(item.one_of(known) for item in node.items()) if node.present else None
 
 
 def _purpose(node: Node) -> Coding:
