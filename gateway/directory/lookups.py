@@ -14,7 +14,7 @@ from functools import lru_cache
 import msgspec
 
 from consent_store.model import Coding, Identifier, PatientKey
-from gateway.directory.model import Agreement, Attestation, Client, Directory, Participant, Relationship
+from gateway.directory.model import Agreement, Attestation, Client, Directory, Participant
 from gateway.fhir.terminology import purpose_is_a, purpose_of
 
 
@@ -87,12 +87,19 @@ def related(
     zone: tzinfo | None,
 ) -> bool:
     """Say whether `participant` has a relationship with this patient at `at`, by record key or business identifier."""
+    keys: tuple[PatientKey | Identifier, ...] = (patient, *identifiers)
     return any(
-        relationship.participant == participant
-        and _is_of(relationship, patient, identifiers)
-        and relationship.period.covers(at, zone, wide=False)
-        for relationship in directory.relationships
+        relationship.participant == participant and relationship.period.covers(at, zone, wide=False)
+        for who in keys
+        for relationship in directory.related_to.get(who, ())
     )
+
+
+def attestations_of(directory: Directory, sides: tuple[str, str]) -> tuple[Attestation, ...]:
+    """Give the attestations that stand in the directory about exchanges between `sides` (discloser, recipient)."""
+    discloser, recipient = sides
+    names = ((discloser, recipient), (discloser, ""), ("", recipient), ("", ""))
+    return tuple(one for pair in names for one in directory.between.get(pair, ()))
 
 
 def attested(
@@ -131,12 +138,6 @@ def as_program(directory: Directory, kinds_of: Callable[[str], Collection[str]])
     return (
         msgspec.structs.replace(directory, participants={**directory.participants, **marked}) if marked else directory
     )
-
-
-def _is_of(relationship: Relationship, patient: PatientKey, identifiers: Collection[Identifier]) -> bool:
-    if relationship.patient is not None and relationship.patient == patient:
-        return True
-    return relationship.identifier is not None and relationship.identifier in identifiers
 
 
 @lru_cache(maxsize=1024)

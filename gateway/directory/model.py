@@ -8,7 +8,8 @@ Rules of this file
 4. An attestation is somebody's word for a fact that cannot be derived; it counts where it limits itself to, no further.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -90,7 +91,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Directory(msgspec.Struct, frozen=True):
-    """Everything the gateway knows of parties. `revision` changes whenever any of it does."""
+    """Everything the gateway knows of parties. `revision` changes whenever any of it does. What is asked for by patient
+    or by sides is found at once, however many there are (`related_to`, `between`, both made here)."""
 
     participants: Mapping[str, Participant]
     agreements: tuple[Agreement, ...] = ()
@@ -98,3 +100,23 @@ class Directory(msgspec.Struct, frozen=True):
     revision: str = ""
     clients: tuple[Client, ...] = ()
     attestations: tuple[Attestation, ...] = ()
+    related_to: Mapping[PatientKey | Identifier | None, tuple[Relationship, ...]] = {}
+    between: Mapping[tuple[str, str], tuple[Attestation, ...]] = {}
+
+    def __post_init__(self) -> None:
+        """Make the indexes."""
+        of_patients = [(who, one) for one in self.relationships for who in (one.patient, one.identifier)]
+        msgspec.structs.force_setattr(self, "related_to", _grouped(of_patients))
+        of_sides = [((one.discloser, one.recipient), one) for one in self.attestations]
+        msgspec.structs.force_setattr(self, "between", _grouped(of_sides))
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def _grouped(pairs: Iterable[tuple[_K, _V]]) -> dict[_K, tuple[_V, ...]]:
+    found: dict[_K, list[_V]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in found.items()}

@@ -30,13 +30,23 @@ _RECORD: Final = re.compile(r"[A-Z][A-Za-z]{2,63}/[A-Za-z0-9\-.]{1,64}")
 
 
 def parse_directory(
-    text: str, name: str, types: Collection[str], *, agreement_types: Collection[str] = AGREEMENT_TYPES
+    text: str,
+    name: str,
+    types: Collection[str],
+    *,
+    agreement_types: Collection[str] = AGREEMENT_TYPES,
+    programs: Collection[str] = (),
+    words: Collection[str] | None = None,
 ) -> Directory:
-    """Read a directory file whose participants are of `types`. Raises ProfileError by file, line and key."""
+    """Read a directory file whose participants are of `types`. Raises ProfileError by file, line and key.
+
+    Participants of the types `programs` are Part 2 programs whether or not the file says so; `words` are the categories
+    that an agreement may list (None: not limited).
+    """
     top = load(text, name)
     participants: dict[str, Participant] = {}
     for node in top.at("participants").items():
-        participant = _participant(node, types)
+        participant = _participant(node, types, programs)
         if participant.id in participants:
             raise node.wrong(f"participant `{participant.id}` stands twice")
         participants[participant.id] = participant
@@ -44,7 +54,9 @@ def parse_directory(
         raise top.wrong("no participants")
     directory = Directory(
         participants=participants,
-        agreements=tuple(_agreement(node, participants, agreement_types) for node in top.at("agreements").items()),
+        agreements=tuple(
+            _agreement(node, participants, agreement_types, words) for node in top.at("agreements").items()
+        ),
         relationships=tuple(_relationship(node, participants) for node in top.at("relationships").items()),
         revision=hashlib.sha256(text.encode()).hexdigest()[:16],
         clients=tuple(_client(node, participants) for node in top.at("clients").items()),
@@ -60,14 +72,14 @@ def purpose_text(purpose: Coding) -> str:
     return purpose.code or "" if purpose.system == ACT_REASON else f"{purpose.system}|{purpose.code}"
 
 
-def _participant(node: Node, types: Collection[str]) -> Participant:
+def _participant(node: Node, types: Collection[str], programs: Collection[str]) -> Participant:
     if not node.at("purposes").present:
         raise node.wrong("purposes is missing: list what it may claim, `[]` for nothing")
     return Participant(
         id=_word(node.at("id")),
         type=node.at("type").one_of(types),
         hipaa_covered=node.at("hipaa_covered").flag(default=False),
-        part2_program=node.at("part2_program").flag(default=False),
+        part2_program=node.at("part2_program").flag(default=False) or node.at("type").text() in programs,
         references=frozenset(_reference(item) for item in node.at("references").items()),
         identifiers=frozenset(_identifier(item) for item in node.at("identifiers").items()),
         identifier_systems=frozenset(node.at("identifier_systems").texts()),
@@ -77,7 +89,9 @@ def _participant(node: Node, types: Collection[str]) -> Participant:
     )
 
 
-def _agreement(node: Node, participants: Mapping[str, Participant], types: Collection[str]) -> Agreement:
+def _agreement(
+    node: Node, participants: Mapping[str, Participant], types: Collection[str], words: Collection[str] | None
+) -> Agreement:
     between = tuple(_known(item, participants) for item in node.at("between").items())
     if len(set(between)) < 2:
         raise node.wrong("between needs two participants or more")
@@ -85,7 +99,9 @@ def _agreement(node: Node, participants: Mapping[str, Participant], types: Colle
     return Agreement(
         type=node.at("type").one_of(types),
         between=frozenset(between),
-        data=frozenset(data.texts()) if data.present else None,
+        data=frozenset(item.text() if words is None else item.one_of(words) for item in data.items())
+        if data.present
+        else None,
         purposes=_purposes(node.at("purposes")) if node.at("purposes").present else None,
         period=_period(node.at("period")),
     )

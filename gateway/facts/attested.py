@@ -6,10 +6,9 @@ Rules of this file
 3. A record that an attestation names is one of the discloser's own server: it means none of a pushed Bundle.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from consent_store.model import Identifier, PatientKey
-from gateway.directory.lookups import about
 from gateway.directory.model import Attestation
 
 
@@ -18,11 +17,20 @@ def of_exchange(attestations: Iterable[Attestation]) -> Mapping[str, bool]:
     return _facts(one for one in attestations if not one.of_one_patient and not one.resource)
 
 
-def of_patient(
-    attestations: Iterable[Attestation], patient: PatientKey, identifiers: Collection[Identifier]
-) -> Mapping[str, bool]:
-    """Give what is attested of one patient alone."""
-    return _facts(about(attestations, patient, identifiers))
+class OfPatients:
+    """What is attested of single patients; found by patient, however many there are."""
+
+    def __init__(self, attestations: Iterable[Attestation]) -> None:
+        self._found: dict[PatientKey | Identifier, list[Attestation]] = {}
+        for one in attestations:
+            for who in (one.patient, one.identifier):
+                if who is not None:
+                    self._found.setdefault(who, []).append(one)
+
+    def stated(self, patient: PatientKey, identifiers: Iterable[Identifier]) -> Mapping[str, bool]:
+        """Give what is attested of one patient alone, by record key or business identifier."""
+        keys: tuple[PatientKey | Identifier, ...] = (patient, *identifiers)
+        return _facts(one for who in keys for one in self._found.get(who, ()))
 
 
 def of_resources(attestations: Iterable[Attestation], source: str) -> Mapping[str, Mapping[str, bool]]:

@@ -19,7 +19,7 @@ from gateway.decision.judge import in_context
 from gateway.decision.model import Direction, Exchange, SubjectFacts
 from gateway.directory.model import Directory
 from gateway.errors import Unavailable
-from gateway.facts.attested import of_patient, of_resources
+from gateway.facts.attested import OfPatients, of_resources
 from gateway.facts.people import Known, by_identifier, identifiers_in, people, subject_facts
 from gateway.fhir.bundle import Document
 from gateway.fhir.patients import patients_named
@@ -76,11 +76,12 @@ def facts_of(  # noqa: PLR0913  what a decision is made from, each by name
     """Put the facts of an exchange together. Raises Unavailable where one subject's consents could not be read."""
     told: dict[PatientKey, SubjectFacts] = {}
     revisions: dict[Subject, Revision] = {}
+    of_patients = OfPatients(exchange.attestations)
     for key, subject in subjects.items():
         found = snapshot.get(subject)
         if not isinstance(found, Found):
             raise Unavailable("the consents that this needs cannot be read")
-        stated = of_patient(exchange.attestations, key, subject.identifiers)
+        stated = of_patients.stated(key, subject.identifiers)
         told[key] = subject_facts(key, known[key], found.consents, stated, frozenset(known))
         revisions[subject] = found.revision
     return Facts(

@@ -35,7 +35,11 @@ def attested_of(
 
 
 def _told(attestations: Iterable[Attestation]) -> tuple[Attested, ...]:
-    once = dict.fromkeys(attestations)
     return tuple(
-        Attested(one.fact, one.holds, one.by, "standing" if one.standing else "token", one.name) for one in once
+        sorted(
+            {
+                Attested(one.fact, one.holds, one.by, "standing" if one.standing else "token", one.name)
+                for one in attestations
+            }
+        )
     )

@@ -13,7 +13,7 @@ from consent_store.model import Coding
 from consent_store.store import Revision, Subject
 from gateway.decision.facts import Facts
 from gateway.decision.model import Direction, Exchange
-from gateway.directory.lookups import attested
+from gateway.directory.lookups import attestations_of, attested
 from gateway.directory.model import Directory
 from gateway.facts.attested import of_exchange
 from gateway.fhir import strict
@@ -51,7 +51,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         parties = (self.door.owner, self.caller.participant)
         discloser, recipient = parties if direction is Direction.READ else parties[::-1]
         at, sides = self.services.clock(), (discloser.id, recipient.id)
-        given = (*self.directory.attestations, *self.caller.attested_at(self.door.route.source))
+        given = (*attestations_of(self.directory, sides), *self.caller.attested_at(self.door.route.source))
         attestations = attested(given, sides, self.purpose, at, self.door.policy.zone)
         return Exchange(
             discloser=discloser,

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from consent_store.dates import Period, parse_date
@@ -10,6 +11,7 @@ from gateway.directory.lookups import (
     about,
     agreements_between,
     as_program,
+    attestations_of,
     attested,
     by_identifier,
     by_reference,
@@ -189,3 +191,16 @@ def test_a_part_2_program_is_one_by_its_type():
     marked = as_program(directory(), lambda kind: {"part2_program"} if kind == "cma" else {kind})
     assert {"plan": False, "agency": True} == {one.id: one.part2_program for one in marked.participants.values()}
     assert directory() == as_program(directory(), lambda kind: {kind})
+
+
+def test_a_changed_directory_finds_what_it_holds():
+    """What is found by patient or by sides is made anew with every change."""
+    one = Attestation(fact="required_by_law", by="plan", name="a", recipient="agency")
+    parts = directory(relationships=(Relationship(participant="plan", patient=ROSA),), attestations=(one,))
+    marked = as_program(parts, lambda kind: {"part2_program"})
+    assert related(marked, "plan", ROSA, (), AT, UTC)
+    assert (one,) == attestations_of(marked, SIDES) == attestations_of(marked, ("other", "agency"))
+    assert () == attestations_of(marked, ("plan", "other"))
+    emptied = msgspec.structs.replace(parts, relationships=(), attestations=())
+    assert not related(emptied, "plan", ROSA, (), AT, UTC)
+    assert () == attestations_of(emptied, SIDES)

@@ -2,7 +2,7 @@
 
 from consent_store.model import Identifier, PatientKey
 from gateway.directory.model import Attestation
-from gateway.facts.attested import of_exchange, of_patient, of_resources
+from gateway.facts.attested import OfPatients, of_exchange, of_resources
 
 ROSA = PatientKey("s", "rosa")
 
@@ -22,9 +22,9 @@ def test_each_lands_in_its_own_scope():
         attestation("hh_received_same_item_from_mco", source="elsewhere", resource="Claim/2"),
     )
     assert {"required_by_law": True} == of_exchange(several)
-    assert {"subject_has_capacity": False} == of_patient(several, ROSA, ())
-    assert {"enrolled_and_consented": True} == of_patient(
-        several, PatientKey("s", "omar"), [Identifier("urn:mrn", "1")]
+    assert {"subject_has_capacity": False} == OfPatients(several).stated(ROSA, ())
+    assert {"enrolled_and_consented": True} == OfPatients(several).stated(
+        PatientKey("s", "omar"), [Identifier("urn:mrn", "1")]
     )
     assert {"Claim/1": {"hh_received_same_item_from_mco": True}} == of_resources(several, "s")
 

@@ -31,7 +31,7 @@ def test_of_whom_something_leaves_it_names_nobody():
     """The open part says what, by whom and where it was attested."""
     account = Account(disclosed=(Disclosed(ROSA, ("Claim/1",)),))
     open_part, _ = attested_of((ROSAS, ITEM), [Subject(ROSA)], account, STORY)
-    assert [("clinic", "token", False), ("home", "standing", True)] == [(o.by, o.how, o.holds) for o in open_part]
+    assert [("home", "standing", True), ("clinic", "token", False)] == [(o.by, o.how, o.holds) for o in open_part]
     assert "rosa" not in str(open_part)
 
 
