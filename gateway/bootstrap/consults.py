@@ -16,7 +16,7 @@ from gateway.control.access import Access
 from gateway.decision.bench import Tools
 from gateway.decision.facts import Facts
 from gateway.decision.model import Direction, Exchange
-from gateway.directory.lookups import attested
+from gateway.directory.lookups import attestations_of, attested
 from gateway.directory.model import Directory
 from gateway.errors import UpstreamFault
 from gateway.facts.attested import of_exchange
@@ -61,7 +61,7 @@ class ConsultedRoute:
         """Give the exchange as it is to be decided now."""
         door, at = self._door(), self._services.clock()
         sides = (door.owner.id, consult.recipient.id)
-        given = attested(door.directory.attestations, sides, consult.purpose, at, door.policy.zone)
+        given = attested(attestations_of(door.directory, sides), sides, consult.purpose, at, door.policy.zone)
         return Exchange(
             discloser=door.owner,
             recipient=consult.recipient,
