@@ -64,6 +64,31 @@ OUTING = [
     ("any package of ViiV", "HIV", drug(NDC, "49702-228-13")),
     ("dolutegravir as an ingredient", "HIV", drug(RXNORM, "1433868")),
     ("CD4 count", "HIV", found(code=codings((LOINC, "24467-3")))),
+    ("in Spanish", "HIV", found(note=[{"text": "Paciente con VIH en tratamiento"}])),
+    ("in Spanish, accents", "SDV", found(code={"text": "Víctima de violencia doméstica"})),
+    (
+        "in a translation of a display",
+        "SUD",
+        found(
+            code={
+                "coding": [
+                    {
+                        "system": "http://acme.example/c",
+                        "code": "1",
+                        "display": "X",
+                        "_display": {
+                            "extension": [
+                                {
+                                    "url": "http://hl7.org/fhir/StructureDefinition/translation",
+                                    "extension": [{"url": "content", "valueString": "Alcoholismo"}],
+                                }
+                            ]
+                        },
+                    }
+                ]
+            }
+        ),
+    ),
     ("Ryan White", "HIV", found("Coverage", type={"text": "Ryan White part B"})),
     (
         "medication abortion",
