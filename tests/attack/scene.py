@@ -245,11 +245,11 @@ PLAN_ROUTE = """\
 
 
 @asynccontextmanager
-async def staged(folder: Path, *, limits: str = LIMITS) -> AsyncIterator[Scene]:
-    """Put a scene up while the block lasts: the routes `t/hospital` and, for pushes, `t/plan`."""
+async def staged(folder: Path, *, limits: str = LIMITS, more: str = "") -> AsyncIterator[Scene]:
+    """Put a scene up while the block lasts: the routes `t/hospital`, for pushes `t/plan`, and `more`."""
     server, trap = Server(), Trap()
     async with stub_upstream(server) as stub:
         with trap.listening():
-            more = PLAN_ROUTE.format(base=stub.base)
+            more = "\n".join(one.format(base=stub.base) for one in (PLAN_ROUTE, more) if one)
             async with world(folder, stub.base, more=more, limits=limits) as gate:
                 yield Scene(gate, server, stub, trap, folder)
