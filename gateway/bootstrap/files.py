@@ -67,7 +67,7 @@ def read_shelf(folders: Iterable[Path] = (), switches: Mapping[str, Mapping[str,
 
 def read_directory(path: Path, policy: Policy) -> Directory:
     """Read a directory file on its own, with the participant types of a profile. Raises ProfileError."""
-    return parse_directory(text_of(path), path.name, policy.types)
+    return parse_directory(text_of(path), path.name, policy.types, words=policy.data_words)
 
 
 def read_case_files(folders: Iterable[Path] = ()) -> list[tuple[str, str]]:

@@ -78,7 +78,8 @@ class House:
         texts = read_profiles(folders)
         policies = _policies(settings, texts)
         types = frozenset().union(*(policy.types for policy in policies.values()))
-        directory = parse_directory(text_of(self.folder / settings.directory), settings.directory, types)
+        words = {word: held for policy in policies.values() for word, held in policy.data_words.items()}
+        directory = parse_directory(text_of(self.folder / settings.directory), settings.directory, types, words=words)
         check_clients(directory, settings.issuers)
         different = {policy.digest: policy for policy in policies.values()}
         tools = {digest: make(policy) for digest, policy in different.items()}

@@ -35,18 +35,16 @@ def parse_directory(
     types: Collection[str],
     *,
     agreement_types: Collection[str] = AGREEMENT_TYPES,
-    programs: Collection[str] = (),
-    words: Collection[str] | None = None,
+    words: Mapping[str, Collection[str]] | None = None,
 ) -> Directory:
     """Read a directory file whose participants are of `types`. Raises ProfileError by file, line and key.
 
-    Participants of the types `programs` are Part 2 programs whether or not the file says so; `words` are the categories
-    that an agreement may list (None: not limited).
+    `words` are those that an agreement may list as its data, with the categories each stands for (None: not limited).
     """
     top = load(text, name)
     participants: dict[str, Participant] = {}
     for node in top.at("participants").items():
-        participant = _participant(node, types, programs)
+        participant = _participant(node, types)
         if participant.id in participants:
             raise node.wrong(f"participant `{participant.id}` stands twice")
         participants[participant.id] = participant
@@ -72,14 +70,14 @@ def purpose_text(purpose: Coding) -> str:
     return purpose.code or "" if purpose.system == ACT_REASON else f"{purpose.system}|{purpose.code}"
 
 
-def _participant(node: Node, types: Collection[str], programs: Collection[str]) -> Participant:
+def _participant(node: Node, types: Collection[str]) -> Participant:
     if not node.at("purposes").present:
         raise node.wrong("purposes is missing: list what it may claim, `[]` for nothing")
     return Participant(
         id=_word(node.at("id")),
         type=node.at("type").one_of(types),
         hipaa_covered=node.at("hipaa_covered").flag(default=False),
-        part2_program=node.at("part2_program").flag(default=False) or node.at("type").text() in programs,
+        part2_program=node.at("part2_program").flag(default=False),
         references=frozenset(_reference(item) for item in node.at("references").items()),
         identifiers=frozenset(_identifier(item) for item in node.at("identifiers").items()),
         identifier_systems=frozenset(node.at("identifier_systems").texts()),
@@ -90,21 +88,29 @@ def _participant(node: Node, types: Collection[str], programs: Collection[str]) 
 
 
 def _agreement(
-    node: Node, participants: Mapping[str, Participant], types: Collection[str], words: Collection[str] | None
+    node: Node,
+    participants: Mapping[str, Participant],
+    types: Collection[str],
+    words: Mapping[str, Collection[str]] | None,
 ) -> Agreement:
     between = tuple(_known(item, participants) for item in node.at("between").items())
     if len(set(between)) < 2:
         raise node.wrong("between needs two participants or more")
-    data = node.at("data")
     return Agreement(
         type=node.at("type").one_of(types),
         between=frozenset(between),
-        data=frozenset(item.text() if words is None else item.one_of(words) for item in data.items())
-        if data.present
-        else None,
+        data=_data(node.at("data"), words),
         purposes=_purposes(node.at("purposes")) if node.at("purposes").present else None,
         period=_period(node.at("period")),
     )
+
+
+def _data(node: Node, words: Mapping[str, Collection[str]] | None) -> frozenset[str] | None:
+    if not node.present:
+        return None
+    if words is None:
+        return frozenset(node.texts())
+    return frozenset(category for item in node.items() for category in words[item.one_of(words)])
 
 
 def _relationship(node: Node, participants: Mapping[str, Participant]) -> Relationship:

@@ -7,6 +7,7 @@ Rules of this file
 3. Nothing is assumed: what the question leaves out is unknown.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from consent_store.dates import Period, parse_date
 from consent_store.model import Coding, Identifier
 from gateway.decision.model import Direction, Exchange, Initiator
 from gateway.directory.model import Agreement, Directory, Participant
-from gateway.directory.reading import purpose_text
+from gateway.directory.reading import AGREEMENT_TYPES, purpose_text
 from gateway.directory.vocabulary import ATTRIBUTES, DERIVED, EXCHANGE_FACTS, RESOURCE_FACTS, SUBJECT_FACTS
 from gateway.errors import QuestionError
 from gateway.fhir.strict import closings, count_members, exact_members
@@ -147,7 +148,7 @@ def exchange_of(question: Question, policy: Policy) -> tuple[Exchange, Directory
     """Give the exchange asked about and the directory of everyone named. Raises QuestionError."""
     directory = Directory(
         participants=_participants(question, policy),
-        agreements=tuple(_agreement(a, question) for a in question.agreements),
+        agreements=tuple(_agreement(a, question, policy.data_words) for a in question.agreements),
         revision="question",
     )
     sides = {}
@@ -199,17 +200,22 @@ def _participants(question: Question, policy: Policy) -> dict[str, Participant]:
     return found
 
 
-def _agreement(one: _Agreement, question: Question) -> Agreement:
+def _agreement(one: _Agreement, question: Question, words: Mapping[str, frozenset[str]]) -> Agreement:
     known = {participant.id for participant in question.participants}
     for party in one.between:
         if party not in known:
             raise QuestionError(f"`agreements`: no participant `{party}`")
     if len(set(one.between)) < 2:
         raise QuestionError("`agreements`: an agreement is between two or more participants")
+    if one.type not in AGREEMENT_TYPES:
+        raise QuestionError(f"`agreements`: no type of agreement `{one.type}`")
+    for word in one.data or ():
+        if word not in words:
+            raise QuestionError(f"`agreements`: no category of data `{word}`")
     return Agreement(
         type=one.type,
         between=frozenset(one.between),
-        data=None if one.data is None else frozenset(one.data),
+        data=None if one.data is None else frozenset().union(*(words[word] for word in one.data)),
         purposes=_codes(one.purposes, "purposes of an agreement"),
         period=_period(one.period),
     )

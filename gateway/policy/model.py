@@ -274,6 +274,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     kinds: Mapping[str, frozenset[str]]
     no_patient_types: frozenset[str]
     categories: Mapping[str, Category]
+    files: Mapping[str, frozenset[str]] = {}
     rules: tuple[Rule, ...]
     parts: Parts
     strips: tuple[Strip, ...] = ()
@@ -283,6 +284,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     switches: Mapping[str, Switch]
     default_deny: DefaultDeny
     digest: str
+
+    @property
+    def data_words(self) -> Mapping[str, frozenset[str]]:
+        """Give the words by which an agreement may list data, with the categories each stands for."""
+        return {**{name: frozenset({name}) for name in self.categories}, **self.files}
 
     def on(self, switch: str) -> bool:
         """Say whether a switch of that name exists and is on."""

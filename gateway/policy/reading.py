@@ -67,6 +67,7 @@ class _Draft(msgspec.Struct):
     categories: dict[str, Category]
     switches: dict[str, Switch]
     rules: dict[str, Rule]
+    files: dict[str, frozenset[str]] = {}
     zone: str | None = None
     parts: Parts | None = None
     strips: dict[str, Strip] = {}
@@ -108,6 +109,7 @@ def read_policy(
         kinds=draft.kinds,
         no_patient_types=draft.no_patient_types,
         categories=draft.categories,
+        files=draft.files,
         rules=tuple(draft.rules.values()),
         parts=draft.parts,
         strips=tuple(draft.strips.values()),
@@ -173,6 +175,8 @@ def read_profile(node: Node, draft: _Draft) -> None:
     _read_defaults(node, draft)
     for key, category in node.at("categories").entries():
         draft.categories[key] = _category(key, category, draft)
+    for key, held in node.at("files").entries():
+        draft.files[key] = frozenset(item.one_of(draft.categories) for item in held.items())
     for key, switch in node.at("switches").entries():
         draft.switches[key] = Switch(key, switch.at("says").text(), switch.at("default").flag())
     for key, strip in node.at("strips").entries():

@@ -158,3 +158,14 @@ def test_a_mistake_is_refused_by_line_and_key(old, new, said):
     with pytest.raises(ProfileError) as caught:
         parse_directory(WHOLE.replace(old, new, 1), "d.yaml", TYPES)
     assert said in caught.value.message
+
+
+def test_an_agreement_lists_data_by_words_that_are_known():
+    """A word stands for its categories, a word for a file for what is in it; a misspelt one is an error by line."""
+    words = {"contact_info": {"contact_info"}, "file": {"claims", "encounter"}}
+    text = WHOLE.replace("data: [contact_info]", "data: [contact_info, file]")
+
+    found = parse_directory(text, "d", TYPES, words=words)
+    assert frozenset({"contact_info", "claims", "encounter"}) == found.agreements[0].data
+    with pytest.raises(ProfileError, match=r"d:\d+: agreements\[0\].data\[0\]: `contact` is not one of"):
+        parse_directory(WHOLE.replace("data: [contact_info]", "data: [contact]"), "d", TYPES, words=words)

@@ -38,6 +38,11 @@ def refusal(raw: bytes) -> str:
         ({"participants": [{**PARTICIPANTS[0], "type": "spy"}, *PARTICIPANTS[1:]]}, "unknown type `spy`"),
         ({"participants": [{**PARTICIPANTS[0], "attributes": {"nice": True}}, *PARTICIPANTS[1:]]}, "unknown attribute"),
         ({"agreements": [{"type": "BAA", "between": ["mercy", "nobody"]}]}, "no participant `nobody`"),
+        ({"agreements": [{"type": "NDA", "between": ["mercy", "plan"]}]}, "no type of agreement `NDA`"),
+        (
+            {"agreements": [{"type": "SOW", "between": ["mercy", "plan"], "data": ["chart"]}]},
+            "no category of data `chart`",
+        ),
         ({"agreements": [{"type": "BAA", "between": ["mercy"]}]}, "two or more"),
         ({"consents": ["text"]}, "`consents`"),
         ({"context": [1]}, "`context`"),
