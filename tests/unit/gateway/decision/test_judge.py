@@ -197,3 +197,36 @@ def test_a_section_that_says_why_it_is_empty_stays():
     left = asked(bundle({**head, "section": [empty, prose]}))["released"]["entry"][0]["resource"]
 
     assert [empty] == left["section"]
+
+
+def test_the_outer_bundle_tells_nothing_of_what_it_lost():
+    """Its label is the level of what is released, its total counts that, its tags and other links go (L031, L039)."""
+    meta = {"security": [R, {"system": ACT_CODE, "code": "42CFRPart2"}], "tag": [{"display": "SECRET"}]}
+    links = [{"relation": "self", "url": "http://x/Observation"}, {"relation": "alternate", "url": "http://x/SECRET"}]
+    found = asked(searchset(observation(performer=[MERCY]), hidden(), id="page", total=2, meta=meta, link=links))
+    left = found["released"]
+
+    assert (1, {"security": [{"code": "N", "system": R["system"]}]}, links[:1]) == (
+        left["total"],
+        left["meta"],
+        left["link"],
+    )
+    assert "hidden" not in text_of(found)
+
+
+def test_what_an_entry_says_of_another_record_goes():
+    """Of what was asked and answered only what names the entry's own record stays (L031, L047)."""
+    other = {"status": "200", "location": "Encounter/hidden/_history/2", "etag": 'W/"1"', "extension": [{"url": "u"}]}
+    own = {"status": "200", "location": "Observation/own/_history/2"}
+    asked_for = {"method": "PUT", "url": "Observation/own"}
+    page = bundle(observation(performer=[MERCY]), hidden(), observation("own", performer=[MERCY]), type="history")
+    page["entry"][0] |= {"response": other, "request": {"method": "PUT", "url": "Encounter/hidden"}}
+    page["entry"][2] |= {"response": own, "request": asked_for, "fullUrl": "http://ehr.example/Observation/own"}
+    first, second = asked(page)["released"]["entry"]
+
+    assert ({"resource", "response"}, {"status": "200", "etag": 'W/"1"'}) == (first.keys(), first["response"])
+    assert (own, asked_for, "http://ehr.example/Observation/own") == (
+        second["response"],
+        second["request"],
+        second["fullUrl"],
+    )
