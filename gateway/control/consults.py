@@ -9,6 +9,7 @@ Rules of this file
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -26,7 +27,18 @@ from gateway.directory.model import Directory
 from gateway.errors import NotSupported, QuestionError, Unavailable
 from gateway.facts.answer import document_of
 from gateway.facts.consult import HOOK, Consult, read_consult
-from gateway.facts.consult_card import Card, Told, card_json, card_of, narrowed, stand_in_document, stand_ins
+from gateway.facts.consult_card import (
+    Card,
+    Said,
+    StandIn,
+    Told,
+    card_json,
+    card_of,
+    narrowed,
+    said_of,
+    stand_in_document,
+    stand_ins,
+)
 from gateway.fhir.bundle import Document
 from gateway.fhir.view import ResourceView
 from gateway.ledger.model import Intent, Ledger, Outcome, Story, record
@@ -123,9 +135,7 @@ class Consults:
         if not consents and patients[0][0] == _NOBODY:
             raise QuestionError("`context.patientId`: nobody of these identifiers is known here")
         asked = stand_ins(consult, consents)
-        document = _read(stand_in_document(asked, patients))
         tools = route.tools
-        told = await run_in_threadpool(lambda: Told(document, known, tools, stands_in=True))
         sent, facts = None, known
         if consult.content is not None:
             content = document_of(consult.content, "context.content")
@@ -134,7 +144,8 @@ class Consults:
             facts = narrowed(await route.gather(content, exchange), consult.categories)
             facts = _about_the_patient(facts, known)
             sent = await run_in_threadpool(lambda: Told(content, facts, tools))
-        return card_of(consult, asked, told, sent), exchange, facts
+        ask = partial(_ask, patients, known, tools)
+        return await run_in_threadpool(card_of, consult, asked, ask, sent), exchange, facts
 
     async def _patients(self, consult: Consult, route: Consulted) -> list[tuple[str, bytes]]:
         """Give the patient's records on the server, each with its address; one of our making where there is none, so
@@ -203,6 +214,14 @@ class _Recording(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[explicit-override]  # noqa: ARG002  typing's is 3.12
         """Send it."""
         await self._about(_Send(send))
+
+
+def _ask(
+    patients: list[tuple[str, bytes]], known: Facts, tools: Tools, asked: tuple[StandIn, ...]
+) -> Mapping[StandIn, Said]:
+    """Put stand-ins for each of the patient's records to the judge."""
+    document = _read(stand_in_document(asked, patients))
+    return said_of(asked, Told(document, known, tools, stands_in=True))
 
 
 def _read(raw: bytes) -> Document:

@@ -9,7 +9,7 @@ Rules of this file
 4. With content the decision is that of its records, and what is given back is what release made of it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from gateway.decision.particular import Particular
 from gateway.facts.consult import Consult
 from gateway.fhir import v3_tables as v3
 from gateway.fhir.bundle import Document
-from gateway.fhir.terminology import canonical, sensitivity_is_a
+from gateway.fhir.terminology import canonical
 from gateway.fhir.view import ResourceView
 from gateway.release.compose import released_document
 
@@ -36,6 +36,7 @@ _CONFIDENTIAL: Final = ("R", "V")
 _REDACT: Final = {"system": ACT_CODE, "code": "REDACT"}
 _MOST_TYPES: Final = 30
 _UNSHOWN: Final = "A consent of the patient refuses particular records; send the content to have it applied."
+_NOT_BY_CODES: Final = "A consent permits some records that codes cannot tell apart; send the content."
 _REFUSING: Final = frozenset({Answer.DENY, Answer.INDETERMINATE})
 
 
@@ -48,11 +49,17 @@ class CardDecision(StrEnum):
 
 
 class StandIn(msgspec.Struct, frozen=True):
-    """What is asked about: a record of a type, plain or with one label or code."""
+    """What is asked about: a record of a type, plain, with one label (and one `beside` it), or with one code."""
 
     type: str
     label: Coding | None = None
     code: Coding | None = None
+    beside: Coding | None = None
+
+    @property
+    def mark(self) -> Coding | None:
+        """What sets it apart from a plain one."""
+        return self.beside or self.label or self.code
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -84,7 +91,9 @@ def stand_ins(consult: Consult, consents: Iterable[Consent | Unreadable]) -> tup
     types = consult.types or (_plain(named), *(name for name in named if name.isalpha()))[:_MOST_TYPES]
     labels = [canonical(one) for rule in rules for one in rule.labels]
     labels += [Coding(CONFIDENTIALITY, code) for code in _CONFIDENTIAL]
-    labels += [Coding(ACT_CODE, code) for table in (v3.POLICIES, v3.SENSITIVITIES) for code in table]
+    # Abstract codes (`_ActInformationSensitivityPolicy`) stand on no record.
+    tables = (v3.POLICIES, v3.SENSITIVITIES)
+    labels += [Coding(ACT_CODE, code) for table in tables for code in table if not code.startswith("_")]
     codes = [one for rule in rules for concept in rule.codes for one in concept if one.system and one.code]
     return tuple(
         dict.fromkeys(
@@ -129,9 +138,10 @@ def _entry(text: bytes, at: str | None) -> bytes:
 
 
 def _content(one: StandIn, patient: str) -> dict[str, Any]:
-    label = one.label or Coding(CONFIDENTIALITY, "N")
+    labels = [label for label in (one.label, one.beside) if label is not None] or [Coding(CONFIDENTIALITY, "N")]
     person = {"reference": patient}
-    found: dict[str, Any] = {"meta": {"security": [_coding(label)]}, "subject": person, "patient": person}
+    marked = {"security": [_coding(label) for label in labels]}
+    found: dict[str, Any] = {"meta": marked, "subject": person, "patient": person}
     return found | ({"code": {"coding": [_coding(one.code)]}} if one.code is not None else {})
 
 
@@ -201,27 +211,54 @@ def _linked(case: Case) -> list[Cause]:
     return [cause for said in case.linked for cause in said.causes if cause.effect == "deny"]
 
 
-def card_of(consult: Consult, asked: tuple[StandIn, ...], told: Told, content: Told | None) -> Card:
-    """Give the card. `told` is what was said of the stand-ins, `content` of what was sent."""
-    said = _by_stand_in(asked, told)
-    if content is not None:
-        return _of_content(consult, said, content)
-    decision, detail, based_on = _decided(consult, said)
-    obliged = decision is not CardDecision.DENY
-    return Card(decision, detail, tuple(_obligations(consult, said)) if obliged else (), based_on)
+Ask = Callable[[tuple[StandIn, ...]], Mapping[StandIn, Said]]
+"""Puts stand-ins to the judge."""
 
 
-def _by_stand_in(asked: tuple[StandIn, ...], told: Told) -> dict[StandIn, Said]:
+def said_of(asked: tuple[StandIn, ...], told: Told) -> dict[StandIn, Said]:
+    """Give what was said of each stand-in of `stand_in_document`, of all patients together."""
     places: dict[int, list[Decision]] = {}
     for decision in told.judgement.decisions:
-        kind, _, name = decision.resource.partition("/stand-in-")
-        if name and kind:
+        _, _, name = decision.resource.partition("/stand-in-")
+        if name:
             places.setdefault(int(name.partition("-")[0]), []).append(decision)
     return {one: told.of(places[number]) for number, one in enumerate(asked)}
 
 
+def card_of(consult: Consult, asked: tuple[StandIn, ...], ask: Ask, content: Told | None) -> Card:
+    """Give the card. `ask` puts stand-ins to the judge, `content` is what it said of what was sent."""
+    said = dict(ask(asked))
+    if content is not None:
+        return _of_content(consult, said, ask, content)
+    decision, detail, based_on = _decided(consult, said)
+    if decision is CardDecision.DENY:
+        return Card(decision, detail, (), based_on)
+    obligations = tuple(_obligations(consult, said, ask))
+    if decision is CardDecision.PERMIT and not all(_kept_back(obligations, one, what) for one, what in said.items()):
+        refused = [what for one, what in said.items() if what.denies and one.mark is None]
+        if refused:
+            return Card(CardDecision.DENY, _NOT_BY_CODES, (), based_on)
+        return Card(CardDecision.NONE, _NOT_BY_CODES, (), ())
+    return Card(decision, detail, obligations, based_on)
+
+
+def _kept_back(obligations: Sequence[Mapping[str, Any]], one: StandIn, what: Said) -> bool:
+    """Say whether a client that carries the obligations out lets nothing through that the judge withholds."""
+    if what.released:
+        return True
+    worn = [*what.labels, Coding(_TYPES, one.type), *(mark for mark in (one.label, one.beside, one.code) if mark)]
+    codes = [_coding(canonical(mark)) for mark in worn] + [_coding(mark) for mark in worn]
+    for obligation in obligations:
+        parameters = obligation["parameters"]
+        if any(code in codes for code in parameters.get("codes", ())):
+            return True
+        if "exceptAnyOfCodes" in parameters and not any(code in codes for code in parameters["exceptAnyOfCodes"]):
+            return True
+    return False
+
+
 def _decided(consult: Consult, said: Mapping[StandIn, Said]) -> tuple[CardDecision, str, tuple[str, ...]]:
-    plain = {one: what for one, what in said.items() if one.label is None and one.code is None}
+    plain = {one: what for one, what in said.items() if one.mark is None}
     if consult.types and any(what.denies for what in plain.values()):
         return _denied(what for what in plain.values() if what.denies)
     return _outcome(said.values(), first=plain.values())
@@ -249,7 +286,7 @@ def _denied(said: Iterable[Said]) -> tuple[CardDecision, str, tuple[str, ...]]:
     return CardDecision.DENY, words[0] if words else _UNSHOWN, named
 
 
-def _of_content(consult: Consult, said: Mapping[StandIn, Said], content: Told) -> Card:
+def _of_content(consult: Consult, said: dict[StandIn, Said], ask: Ask, content: Told) -> Card:
     judgement = content.judgement
     records = [one for one in judgement.decisions if one.at in judgement.patient_bearing]
     decision, detail, based_on = _outcome((content.of([one]) for one in records), first=())
@@ -258,43 +295,60 @@ def _of_content(consult: Consult, said: Mapping[StandIn, Said], content: Told) -
         decision, detail = CardDecision.DENY, "It goes whole or not at all, and something of it is refused."
     if decision is CardDecision.DENY:
         return Card(decision, detail, (), based_on)
-    return Card(decision, detail, tuple(_obligations(consult, said)), based_on, text, judgement)
+    return Card(decision, detail, tuple(_obligations(consult, said, ask)), based_on, text, judgement)
 
 
 # Obligations ---------------------------------------------------------------------------------------------------------
-def _obligations(consult: Consult, said: Mapping[StandIn, Said]) -> Iterator[Mapping[str, Any]]:
-    """Give what the client has to redact: what it may keep alone, and what it has to take out of that."""
+def _obligations(consult: Consult, said: dict[StandIn, Said], ask: Ask) -> Iterator[Mapping[str, Any]]:
+    """Give what the client has to redact: all but what it may keep alone, and what it has to take out of that."""
     types = list(dict.fromkeys(one.type for one in said))
-    usual = set(consult.types or types[:1])
+    usual = consult.types or types[:1]
     open_types = [name for name in types if said[StandIn(name)].released]
-    among = set(open_types) or usual
-    marked = {one: mark for one in said if one.type in among and (mark := one.label or one.code) is not None}
-    marks = list(dict.fromkeys(marked.values()))
-    shut = list(dict.fromkeys(mark for one, mark in marked.items() if not said[one].released))
-    is_open = bool(usual & set(open_types))
-    only = [] if is_open else [Coding(_TYPES, name) for name in open_types] or [m for m in marks if m not in shut]
-    closed = [Coding(_TYPES, name) for name in types if name not in open_types] if is_open else []
-    if not open_types and not only:
+    if set(open_types).isdisjoint(usual) and not open_types:
+        yield from _of_labels_alone(usual, said, ask)
         return
-    if only:
-        yield _redact(exceptAnyOfCodes=only)
+    marked = {one: one.mark for one in said if one.type in open_types and one.mark is not None}
+    shut = list(dict.fromkeys(mark for one, mark in marked.items() if mark is not None and not said[one].released))
+    if set(open_types).isdisjoint(usual):
+        yield _redact(exceptAnyOfCodes=[Coding(_TYPES, name) for name in open_types])
+        closed = []
+    else:
+        closed = [Coding(_TYPES, name) for name in types if name not in open_types]
     codes = [*closed, *_least(shut, said)]
     if codes:
         yield _redact(codes=codes)
 
 
+def _of_labels_alone(usual: Sequence[str], said: dict[StandIn, Said], ask: Ask) -> Iterator[Mapping[str, Any]]:
+    """Only records with some label or code go: these are named, and what may not stand beside one of the labels."""
+    marks = list(dict.fromkeys(one.mark for one in said if one.mark is not None))
+    let = [mark for mark in marks if all(said[one].released for one in said if one.mark == mark and one.type in usual)]
+    if not let:
+        return
+    yield _redact(exceptAnyOfCodes=let)
+    labels = dict.fromkeys(one.label for one in said if one.label is not None)
+    pairs = tuple(
+        StandIn(name, label=mark, beside=other)
+        for name in usual
+        for mark in let
+        if mark in labels
+        for other in labels
+        if other is not None and other not in let
+    )
+    said.update(ask(pairs))
+    shut = list(dict.fromkeys(one.beside for one in pairs if one.beside is not None and not said[one].released))
+    if shut:
+        yield _redact(codes=list(_least(shut, said)))
+
+
 def _least(shut: list[Coding], said: Mapping[StandIn, Said]) -> Iterator[Coding]:
-    """Give the codes without those that say no more than another: a record with the one has the other, or is of it."""
-    first = [*shut]
-    labels = {one.label: what.labels for one, what in said.items() if one.label is not None}
-    for one in first:
-        others = set(first) - {one}
+    """Give the codes without those that imply another of them: a record with the one is labelled with the other too.
+    Clients compare codes as they stand, so what is merely of a kind with another stays."""
+    labels = {one.label: what.labels for one, what in said.items() if one.label is not None and one.beside is None}
+    for one in shut:
+        others = set(shut) - {one}
         implied = {canonical(label) for label in labels.get(one, ())} - {one}
-        above = any(
-            one.system == other.system == ACT_CODE and sensitivity_is_a(one.code or "", other.code or "")
-            for other in others
-        )
-        if not above and implied.isdisjoint(others):
+        if implied.isdisjoint(others):
             yield one
 
 

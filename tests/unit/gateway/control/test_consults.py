@@ -21,7 +21,7 @@ from gateway.fhir.resolver import Resolver
 from gateway.ledger.account import account_of
 from gateway.ledger.model import Completion, Intent, LedgerUnavailable
 from gateway.ledger.sqlite import SqliteLedger
-from tests.questions import ROSA, SHELF, SUBJECT, consent, observation
+from tests.questions import ACT_CODE, ROSA, SHELF, SUBJECT, consent, observation
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MERCY = Participant(id="mercy", type="provider_general", references=frozenset({"Organization/mercy"}))
@@ -189,3 +189,109 @@ async def test_an_answer_without_content_is_no_disclosure(ledger):
 
     assert "CONSENT_PERMIT" == json.loads(client.body)["cards"][0]["summary"]
     assert [] == await outcomes(ledger)
+
+
+# A client that carries the card out ----------------------------------------------------------------------------------
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+TYPES = "http://hl7.org/fhir/resource-types"
+R = {"system": CONFIDENTIALITY, "code": "R"}
+
+
+def labels(*codes: str) -> list[dict[str, str]]:
+    """Sensitivities."""
+    return [{"system": ACT_CODE, "code": code} for code in codes]
+
+
+def typed(*names: str) -> list[dict[str, str]]:
+    """Classes."""
+    return [{"system": TYPES, "code": name} for name in names]
+
+
+def record(kind: str, *security: dict[str, str]) -> dict[str, Any]:
+    """A record of Rosa's, labelled; what is sensitive is restricted too, as a labeller would say."""
+    sensitive = any(one["system"] == ACT_CODE for one in security)
+    told = [*security, *([R] if sensitive else [])] or [{"system": CONFIDENTIALITY, "code": "N"}]
+    person = "patient" if kind == "Claim" else "subject"
+    return {"resourceType": kind, "id": "one", person: SUBJECT, "meta": {"security": told}}
+
+
+RECORDS = [
+    record(kind, *security)
+    for kind in ("Observation", "Claim", "Condition")
+    for security in ((), labels("HIV"), labels("PSY"), labels("PSY", "HIV"), labels("SUD"), (R,))
+]
+ACTS = {
+    "anything": consent(),
+    "a label refused": consent(provision=[{"type": "deny", "securityLabel": labels("HIV")}]),
+    "what is restricted refused": consent(provision=[{"type": "deny", "securityLabel": [R]}]),
+    "a class refused": consent(provision=[{"type": "deny", "class": typed("Claim")}]),
+    "a class and a label refused": consent(
+        provision=[{"type": "deny", "class": typed("Claim"), "securityLabel": labels("HIV")}]
+    ),
+    "a class alone": consent("deny", provision=[{"type": "permit", "class": typed("Claim")}]),
+    "a label alone": consent("deny", provision=[{"type": "permit", "securityLabel": labels("HIV")}]),
+    "a label of a class alone": consent(**{"class": typed("Claim"), "securityLabel": labels("HIV")}),
+    "a class up to normal": consent(
+        **{"class": typed("Claim"), "securityLabel": [{"system": CONFIDENTIALITY, "code": "N"}]}
+    ),
+    "two labels": consent(securityLabel=labels("HIV", "PSY")),
+    "a time": consent(dataPeriod={"start": "2020"}),
+    "a refused time": consent(provision=[{"type": "deny", "dataPeriod": {"end": "2020"}}]),
+}
+
+
+def kept(card: dict[str, Any], one: dict[str, Any]) -> bool:
+    """What a client keeps that does what the card says, and compares codes as they stand."""
+    worn = [*one["meta"]["security"], *typed(one["resourceType"])]
+    for obligation in card["extension"]["obligations"]:
+        assert "REDACT" == obligation["id"]["code"]
+        parameters = obligation["parameters"]
+        if any(code in worn for code in parameters.get("codes", ())):
+            return False
+        if "exceptAnyOfCodes" in parameters and not any(code in worn for code in parameters["exceptAnyOfCodes"]):
+            return False
+    return True
+
+
+async def card(ledger, *consents: dict[str, Any], **context: Any) -> dict[str, Any]:
+    """The card of one consult."""
+    client = Client()
+    await answered(ledger, Route(*consents), client, **context)
+    (found,) = json.loads(client.body)["cards"]
+    return found
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_who_carries_a_card_out_keeps_no_more_than_the_judge_releases(ledger, act):
+    """For each record: what a client keeps by a permit is what it would have got had it sent the record."""
+    found = await card(ledger, ACTS[act])
+    if found["summary"] != "CONSENT_PERMIT":
+        return
+    for one in RECORDS:
+        if kept(found, one):
+            assert "content" in (await card(ledger, ACTS[act], content=one))["extension"], one
+
+
+async def test_a_card_lets_through_what_codes_can_tell(ledger):
+    """The other way round, where codes suffice: what is not refused is kept."""
+    for act, free in {
+        "anything": RECORDS,
+        "a label refused": [record("Observation"), record("Claim", *labels("SUD"))],
+        "a class refused": [record("Observation", *labels("HIV")), record("Condition")],
+        "a class alone": [record("Claim"), record("Claim", *labels("HIV"))],
+        "a label alone": [record("Observation", *labels("HIV")), record("Claim", *labels("HIV"))],
+        "two labels": [record("Condition", *labels("PSY", "HIV"))],
+    }.items():
+        found = await card(ledger, ACTS[act])
+        assert "CONSENT_PERMIT" == found["summary"], act
+        assert all(kept(found, one) for one in free), act
+
+
+async def test_what_codes_cannot_tell_is_no_permit(ledger):
+    """HIV of claims alone: no code says so; with the content it is exact."""
+    act = ACTS["a label of a class alone"]
+    found = await card(ledger, act)
+
+    assert ("NO_CONSENT", True) == (found["summary"], "send the content" in found["detail"])
+    assert "CONSENT_PERMIT" == (await card(ledger, act, content=record("Claim", *labels("HIV"))))["summary"]
+    assert "NO_CONSENT" == (await card(ledger, act, content=record("Observation", *labels("HIV"))))["summary"]
