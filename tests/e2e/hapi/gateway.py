@@ -85,15 +85,18 @@ class Gateway(NamedTuple):
 
 
 @contextmanager
-def gateway(folder: Path, behind: Hapi, directory: str, routes: Sequence[RouteOf]) -> Iterator[Gateway]:
-    """Serve before a HAPI while the block lasts. Raises RuntimeError where it does not start."""
+def gateway(
+    folder: Path, behind: Hapi, directory: str, routes: Sequence[RouteOf], further: Sequence[str] = ()
+) -> Iterator[Gateway]:
+    """Serve before a HAPI while the block lasts; `further` are more settings of each route. Raises RuntimeError where
+    it does not start."""
     key, ports = new_key(), _free_ports(2)
     data, control = (f"http://127.0.0.1:{port}" for port in ports)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "jwks.json").write_text(public_keys(key))
     (folder / "directory.yaml").write_text(directory)
     (folder / "upstream-password").write_text(behind.password)
-    (folder / "settings.yaml").write_text(_settings(ports, behind.base, data, routes))
+    (folder / "settings.yaml").write_text(_settings(ports, behind.base, data, routes, further))
     command = [Path(sys.executable).parent / "consent-gateway", "serve", "--config", folder / "settings.yaml"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"NO_COLOR": "1"})
@@ -127,7 +130,8 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _settings(ports: Sequence[int], upstream: str, data: str, routes: Sequence[RouteOf]) -> str:
+def _settings(ports: Sequence[int], upstream: str, data: str, routes: Sequence[RouteOf], further: Sequence[str]) -> str:
+    more = "".join(f"\n        {line}" for line in further)
     listed = "".join(
         f"""
       {route.name}:
@@ -136,7 +140,7 @@ def _settings(ports: Sequence[int], upstream: str, data: str, routes: Sequence[R
         source: {SOURCE}
         credentials: {{kind: basic, username: {USER}, password: {{file: upstream-password}}}}
         public_url: {data}/{TENANT}/{route.name}
-        profile: {route.profile}"""
+        profile: {route.profile}{more}"""
         for route in routes
     )
     return f"""\
