@@ -7,6 +7,7 @@ import json
 import time
 from datetime import UTC
 
+import msgspec
 import pytest
 
 from consent_store.model import (
@@ -26,8 +27,11 @@ from consent_store.reading import read_consent
 from consent_store.validate import KnownCodes, refusals
 from gateway.decision.consents import compile_consents
 from gateway.decision.model import Answer
+from gateway.errors import QuestionError
+from gateway.facts.answer import answer as answer_to
 from tests.consent_questions import LOINC, ask, observation, program, relations, target
 from tests.consents import ROLE, actor, code, concept, deny, good, permit, r4, r5, text
+from tests.questions import SHELF, SUBJECT, question
 
 
 def nested(levels, inside):
@@ -94,6 +98,20 @@ def test_it_denies_with_a_reason_wherever_it_is_found(name):
     assert answer.erring or any(rule.unreadable for rule in read.provisions)
     if isinstance(read, Unreadable):
         assert "consent-unreadable" == answer.causes[0].rule
+
+
+@pytest.mark.parametrize("name", sorted(ABSURD))
+def test_it_is_answered_where_an_outsider_asks(name):
+    """In a question about the patient it names, it withholds and says why, or the question is refused as no question."""
+    whose = ABSURD[name].replace(b"Patient/1", b"Patient/rosa").decode(errors="replace")
+    asking = json.dumps(question({**observation(), "subject": SUBJECT}, profile="base", consents=["here"]))
+    try:
+        said = json.loads(msgspec.json.encode(answer_to(asking.replace('"here"', whose).encode(), SHELF)))
+    except QuestionError:
+        return
+    (decision,) = said["decisions"]
+    assert "withheld" == decision["verdict"]
+    assert any("Consent/c1" in one for one in decision["erring"])
 
 
 def typed(root):
