@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.demo.upstream import EmbeddedUpstream
+from tests.bench.paging import measure
 from tests.e2e.test_pages import alike, walked
 from tests.e2e.world import World, embedded, world
 
@@ -230,3 +231,12 @@ async def test_a_refused_search_asks_nobody(twins):
     ]
     assert {400} == {answer.status for answer in refused}
     assert [] == twins.upstream.requests
+
+
+async def test_L020_filled_pages_cost_little_more_than_a_walk_of_what_is_released(tmp_path):
+    """Half of four hundred withheld: no page is short, and upstream is asked less than by who may see them all."""
+    plain, whole, half = await measure(400, 20, tmp_path / "half")
+    assert (20, 400, False) == (whole.pages, whole.matches, whole.short)
+    assert (10, 200, False) == (half.pages, half.matches, half.short)
+    assert half.requests <= 2.5 * plain.requests + 20  # the context of each page beside it
+    assert half.requests <= 0.75 * whole.requests
