@@ -4,13 +4,13 @@ Rules of this file
 1. Names and paths are those of the R4 search parameter registry (http://hl7.org/fhir/R4/searchparameter-registry.html);
    a type that is missing here can be read and searched by `_id`, `_lastUpdated` and `identifier` only.
 2. A path steps through lists; `effective[x]` stands for every type of the choice; `|` separates alternatives.
-3. patient, subject, code, category, date and identifier can be searched; every other name is for `_include` and
+3. patient, subject, target, code, category, date and identifier can be searched; every other name is for `_include` and
    `_revinclude` only. The list is closed: a demonstration that grows is a server.
 """
 
 from typing import Any, Final
 
-SEARCHED: Final = frozenset({"patient", "subject", "code", "category", "date", "identifier"})
+SEARCHED: Final = frozenset({"patient", "subject", "target", "code", "category", "date", "identifier"})
 TOKENS: Final = frozenset({"code", "category", "identifier"})
 # Parameters that the registry limits to one type of target.
 TARGETS: Final = {"patient": "Patient", "practitioner": "Practitioner"}

@@ -4,7 +4,8 @@ Rules of this file
 1. First round: everything the document refers to on this server that it does not hold. Then only what says where a
    gathered record comes from (organisations, its encounter and that one's organisations), what it carries labels of
    (labels.propagation), its patients and drugs.
-2. Nothing is fetched here; a reference of another form than `Type/id` on this server is never fetched (L073).
+2. Provenances of the document's records where a rule asks where they came from: they point, and are not pointed at.
+   Nothing is fetched here; a reference of another form than `Type/id` on this server is never fetched (L073).
 3. Consents name parties (groups, teams, roles, organisations) and records by relation: these are gathered for the
    consents alone, at most so many; what is left out cannot be told, so it permits nothing and stops no deny.
 """
@@ -16,11 +17,15 @@ from typing import Final
 import msgspec
 
 from consent_store.model import Consent, Meaning, Provision, Reference, Status, Unreadable
+from gateway.decision.model import Exchange
+from gateway.decision.rules import in_force
+from gateway.directory.model import Directory
 from gateway.fhir.origins import source_references
 from gateway.fhir.references import Base, Local, names_in, parse
 from gateway.fhir.resolver import Resolved, Resolver
 from gateway.fhir.view import ReferenceAt, ResourceView
 from gateway.labels.propagation import carrying
+from gateway.policy.model import Condition, Policy
 
 # Consents are policy input, read from the consent store; what people wrote about others' reading is never context.
 _NEVER_CONTEXT = frozenset({"Consent", "AuditEvent", "Provenance", "Binary"})
@@ -49,6 +54,12 @@ def first_round(views: Iterable[ResourceView], resolver: Resolver) -> Needs:
     named = ((inner, name) for inner in everything for text in inner.texts for name in names_in(text.text))
     written = _absent(resolver.resolve_text(inner, name) for inner, name in islice(named, MOST_NAMED))
     return Needs({name: referred.of(name) | written.of(name) for name in (*referred.by_type, *written.by_type)})
+
+
+def provenance_tells(policy: Policy, directory: Directory, exchange: Exchange) -> bool:
+    """Say whether a rule in force asks something that a Provenance of the record shows."""
+    asked = (one for rule in in_force(policy, directory, exchange) for one in (*rule.needs, *rule.unless))
+    return Condition.HH_RECEIVED_SAME_ITEM_FROM_MCO in asked
 
 
 def second_round(context: Iterable[ResourceView], resolver: Resolver) -> Needs:

@@ -11,7 +11,8 @@ Rules of this file
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
@@ -26,7 +27,7 @@ from gateway.decision.model import Direction, Exchange
 from gateway.directory.model import Directory
 from gateway.errors import Unavailable, UpstreamFault
 from gateway.facts.live import everyone, facts_of, subjects_of, unseen
-from gateway.facts.needs import first_round, members_of, named_by, second_round
+from gateway.facts.needs import first_round, members_of, named_by, provenance_tells, second_round
 from gateway.fhir import strict
 from gateway.fhir.bundle import Bundle, Document, scan
 from gateway.fhir.query import build_query
@@ -35,6 +36,7 @@ from gateway.fhir.resolver import Resolver
 from gateway.fhir.strict import MalformedJson
 from gateway.fhir.view import ResourceView
 from gateway.proxy.live import Door
+from gateway.proxy.upstream import NotHeeded
 from gateway.release.released import Held
 
 Name = tuple[str, str]
@@ -64,6 +66,8 @@ class Context:
         self._door, self._limits = door, limits
         self._views: dict[Name, ResourceView | None] = {}
         self._calls = asyncio.Semaphore(_AT_ONCE)
+        self._provenances: dict[Name, ResourceView] = {}
+        self._shown: set[Name] = set()
 
     def add(self, views: Iterable[ResourceView]) -> None:
         """Add records that came another way: those of a page that is judged in parts."""
@@ -88,8 +92,26 @@ class Context:
         found = ((name, self._views[name]) for name in names)
         return {name: view for name, view in found if view is not None}
 
+    async def provenances(self, views: Iterable[ResourceView]) -> dict[Name, ResourceView]:
+        """Give the Provenances that the server has of these records. Raises UpstreamFault where a call fails; a server
+        that does not search them has none to show."""
+        wanted = sorted({(view.type, view.id) for view in views if view.id is not None} - self._shown)
+        self._shown.update(wanted)
+        for start in range(0, len(wanted), _TOGETHER):
+            targets = ",".join(f"{type_}/{id_}" for type_, id_ in wanted[start : start + _TOGETHER])
+            with suppress(NotHeeded):
+                async for view in self._found("Provenance", "target", targets):
+                    self._provenances[view.type, view.id or ""] = view
+        return dict(self._provenances)
+
     async def _ask(self, type_: str, ids: list[str]) -> None:
-        asked = build_query([("_id", ",".join(ids)), ("_count", str(_TOGETHER))]).decode("ascii")
+        async for view in self._found(type_, "_id", ",".join(ids)):
+            if view.id in ids:
+                self._views[type_, view.id] = view
+
+    async def _found(self, type_: str, parameter: str, value: str) -> AsyncIterator[ResourceView]:
+        """Give the records of a type that one search finds, all pages of it."""
+        asked = build_query([(parameter, value), ("_count", str(_TOGETHER))]).decode("ascii")
         position: str | None = f"/{type_}?{asked}"
         async with self._calls:
             for _ in range(_PAGES):
@@ -97,15 +119,11 @@ class Context:
                 if held is None:  # the last page was seen; or a server without this type, which has none of them
                     return
                 bundle = searchset(held, self._limits)
-                self._keep(type_, frozenset(ids), bundle)
+                for entry in bundle.entries:
+                    if entry.view is not None and entry.view.type == type_ and entry.view.id is not None:
+                        yield entry.view
                 position = next_of(bundle, self._door)
         raise UpstreamFault
-
-    def _keep(self, type_: str, ids: frozenset[str], bundle: Bundle) -> None:
-        for entry in bundle.entries:
-            view = entry.view
-            if view is not None and view.type == type_ and view.id is not None and view.id in ids:
-                self._views[type_, view.id] = view
 
 
 def _batches(names: Iterable[Name]) -> Iterator[tuple[str, list[str]]]:
@@ -134,7 +152,8 @@ async def gather(
 ) -> Facts:
     """Give the facts on which a document is judged. Raises UpstreamFault, and Unavailable without the consents."""
     own, source = door.own, door.route.source
-    beside = await _records(document, context, door) if exchange.direction is Direction.READ else {}
+    shown = provenance_tells(door.policy, directory, exchange)
+    beside = await _records(document, context, door, shown=shown) if exchange.direction is Direction.READ else {}
     known = everyone(document, tuple(beside.values()), own, source, door.tools)
     if missing := unseen(known, source):
         beside |= await context.take({"Patient": missing})
@@ -181,9 +200,12 @@ async def _named(
     return named
 
 
-async def _records(document: Document, context: Context, door: Door) -> dict[Name, ResourceView]:
-    """Give what the document refers to, and what that comes from."""
+async def _records(document: Document, context: Context, door: Door, *, shown: bool) -> dict[Name, ResourceView]:
+    """Give what the document refers to, and what that comes from; where a rule asks for it, what Provenances show."""
     gathered = await context.take(first_round(document.views, Resolver(document, door.own)).by_type)
+    if shown:
+        about = (view for view in document.views if view.type not in {"Provenance", *door.policy.no_patient_types})
+        gathered |= await context.provenances(about)
     for _ in range(2):
         whole = in_context(document, tuple(gathered.values()))
         beside = whole.views[len(document.views) :]
