@@ -8,6 +8,7 @@ Rules of this file (leaks.md L032 to L038)
 4. What a resource says again of the others goes with the first reference to one that is cut (restated).
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
@@ -27,6 +28,7 @@ _POINTERS: Final = frozenset(
     {"actor", "claim", "detail", "diagnosisReference", "individual", "itemReference", "member", "party", "ref"}
     | {"reference", "resource", "valueReference", "what", "who"}
 )
+_EXTENSION: Final = re.compile(r".*?/extension/\d+(?=/extension/)")  # one that has parts
 _ABSENT: Final = (
     b'{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}'
 )
@@ -103,8 +105,11 @@ class _Freeing:
         return True
 
     def _start(self, at: str, *, pointing: bool) -> str:
-        """Give where to begin: the element itself, the attachment whose address it is, the member that points."""
+        """Give where to begin: the element itself, the attachment whose address it is, the member that points, the
+        extension whose parts tell of one thing together."""
         parent, _, name = at.rpartition("/")
+        if pointing and (outermost := _EXTENSION.match(at)):
+            return outermost[0]
         if name == "url" and parent in self.view.attachments:
             return parent
         here = self.elements.at(self.view.type, at)

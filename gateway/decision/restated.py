@@ -23,10 +23,12 @@ _SUMMARIES: Final[Mapping[str, tuple[str, ...]]] = {
     "DetectedIssue": ("detail", "note"),
     "DiagnosticReport": ("conclusion", "conclusionCode", "presentedForm", "media"),
     "Goal": ("note",),
+    "GuidanceResponse": ("note",),
     "Invoice": ("totalNet", "totalGross", "totalPriceComponent", "note"),
     "List": ("note", "title"),
     "MeasureReport": ("group",),
     "Provenance": ("signature",),
+    "RequestGroup": ("note",),
     "RiskAssessment": ("prediction", "mitigation", "note"),
     "Task": ("description", "note"),
 }

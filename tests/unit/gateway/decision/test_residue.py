@@ -202,6 +202,15 @@ def test_a_group_counts_who_is_left():
     assert (1, [{"entity": SUBJECT}]) == (found["quantity"], found["member"])
 
 
+def test_an_extension_with_parts_goes_whole():
+    """What stands beside the reference in an extension tells of the same thing; an extension of its own stays."""
+    parts = [{"url": "who", "valueReference": TO_HIDDEN}, {"url": "name", "valueString": "SECRET"}]
+    kept = {"url": "http://hl7.org/fhir/y", "extension": [{"url": "a", "valueString": "kept"}]}
+    record = observation(performer=[MERCY], extension=[{"url": "http://hl7.org/fhir/x", "extension": parts}, kept])
+
+    assert [kept] == masked(record)["extension"]
+
+
 def test_an_address_of_a_withheld_record_is_a_reference():
     """A link to a record that is withheld goes like a reference to it (L052)."""
     record = observation(
