@@ -102,7 +102,7 @@ def test_it_denies_with_a_reason_wherever_it_is_found(name):
 
 @pytest.mark.parametrize("name", sorted(ABSURD))
 def test_it_is_answered_where_an_outsider_asks(name):
-    """In a question about the patient it names, it withholds and says why, or the question is refused as no question."""
+    """In a question about the patient it names, it withholds and says why, or the question is refused."""
     whose = ABSURD[name].replace(b"Patient/1", b"Patient/rosa").decode(errors="replace")
     asking = json.dumps(question({**observation(), "subject": SUBJECT}, profile="base", consents=["here"]))
     try:
