@@ -69,7 +69,7 @@ def list_search_parameters(
     try:
         lines = list(search_lines(whole, part, policy.parts.whole_for, types or ()))
     except ValueError as wrong:
-        _stop(f"no resource type `{wrong}` in FHIR R4", 2)
+        _stop(f"`{wrong}` is no type of FHIR R4 that is searched", 2)
     for line in lines:
         _out.print(line, highlight=False, markup=False, soft_wrap=True)
 

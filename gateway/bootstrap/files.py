@@ -31,6 +31,7 @@ from gateway.labels.rules import label_rules
 from gateway.labels.terms import TermIndex, parse_term_list
 from gateway.policy.model import Policy
 from gateway.policy.reading import ProfileText, read_policy
+from gateway.proxy.capability import NOT_SERVED
 
 TERMS = "terms.json"
 
@@ -117,7 +118,10 @@ def offers_of(policy: Policy, elements: Elements) -> tuple[Offers, Offers]:
     removable = {name: {*rule.remove, *rule.always} for name, rule in policy.parts.types.items()}
     refused = resting_on(removable, table, CUT_META)
     none = policy.no_patient_types
-    return Offers(table, no_patient_types=none), Offers(table, no_patient_types=none, refused=refused)
+    return (
+        Offers(table, no_patient_types=none, unserved=NOT_SERVED),
+        Offers(table, no_patient_types=none, refused=refused, unserved=NOT_SERVED),
+    )
 
 
 def read_reading() -> Reading:

@@ -73,11 +73,13 @@ class Offers:
         *,
         no_patient_types: frozenset[str],
         refused: Collection[tuple[str, str]] = frozenset(),
+        unserved: Collection[str] = frozenset(),
     ) -> None:
-        """Take R4's table, the types that policy says are about no patient, and the (type, parameter) that are not
-        offered to this class of callers: see `resting_on`."""
+        """Take R4's table, the types that policy says are about no patient, the (type, parameter) that are not offered
+        to this class of callers (see `resting_on`), and the types that nobody searches: not by an include, a chain or
+        `_has` either (L041, L042)."""
         self.table = table
-        resources = sorted(table.elements.resources)
+        resources = sorted(table.elements.resources - frozenset(unserved))
         references = {
             (source, name): (found, table.targets(source, found))
             for source in resources
@@ -100,7 +102,7 @@ class Offers:
             )
 
     def of(self, type_: str) -> Offer | None:
-        """Give the offer of a type, None where R4 has no such type."""
+        """Give the offer of a type, None where R4 has no such type or it is not searched."""
         return self._offers.get(type_)
 
     def named(self, type_: str, name: str) -> frozenset[str]:

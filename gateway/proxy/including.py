@@ -18,6 +18,7 @@ from gateway.fhir.references import Local
 from gateway.fhir.search import Include, SearchPlan
 from gateway.fhir.search_predicates import Condition, touches
 from gateway.fhir.view import ResourceView
+from gateway.proxy.capability import NOT_SERVED
 from gateway.proxy.context import next_of, searchset
 from gateway.proxy.walking import Walker, document_of, locals_at, moved, too_many
 from gateway.release.compose import released_text
@@ -80,7 +81,8 @@ class Includer:
             for entry, tree in released:
                 if entry.view is not None and entry.view.type == include.source:
                     for target in (one for path in include.paths for one in locals_at(tree, path, self.asked)):
-                        if include.target in {None, target.type} and target not in tried:
+                        wanted_type = include.target in {None, target.type} and target.type not in NOT_SERVED
+                        if wanted_type and target not in tried:
                             tried.add(target)
                             wanted.setdefault(target.type, set()).add(target.id)
         for name, view in (await self.walker.context.take(wanted)).items():

@@ -27,7 +27,7 @@ _REFUSED_MODIFIERS: Final = ":above, :below (of codes), :in, :not-in"
 def search_lines(whole: Offers, part: Offers, whole_for: Iterable[str], types: Iterable[str]) -> Iterator[str]:
     """Give the list as lines: first what the classes mean, then `Type parameter kind class` for each of `types` (all
     of them where none is given). `whole` are the offers to who gets records whole or not at all, `part` to all others;
-    where they differ the class says both. Raises ValueError for a type that R4 does not have."""
+    where they differ the class says both. Raises ValueError for a type that is not searched."""
     yield from _preface(sorted(whole_for))
     wanted = sorted(types) or [offer.type for offer in part.describe() if offer.type not in NOT_SERVED]
     for type_ in wanted:

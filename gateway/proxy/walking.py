@@ -24,11 +24,13 @@ from gateway.fhir.search import Chain, Reverse, SearchPlan, admit
 from gateway.fhir.search_predicates import Condition, meets, sort_key, touches, values_at
 from gateway.fhir.view import ResourceView
 from gateway.proxy.asked import Asked
+from gateway.proxy.capability import NOT_SERVED
 from gateway.proxy.context import Context, gather, next_of, searchset
 from gateway.proxy.cursor import Place
 from gateway.proxy.upstream import NotHeeded
 from gateway.release.compose import released_text
 
+_NEVER: Final = NOT_SERVED | {"OperationOutcome"}
 START: Final = Place("", 0)
 MOST_INNER: Final = 100
 """Released matches of a search within a search; past it the whole is refused."""
@@ -311,7 +313,7 @@ def _evaluated(bundle: Bundle, type_: str) -> Iterable[tuple[Entry, str]]:
         view = entry.view
         if view is None or view.id is None or entry.unread or entry.mode not in {"match", "include", None}:
             continue
-        if view.type != "OperationOutcome":
+        if view.type not in _NEVER:
             yield entry, "match" if view.type == type_ and entry.mode != "include" else "include"
 
 

@@ -227,6 +227,9 @@ async def test_a_refused_search_asks_nobody(twins):
             "encounter.status=finished",
             "performer.name=x&patient=rosa",
             "patient=rosa&_include:iterate=*",
+            "patient=rosa&_revinclude:iterate=AuditEvent:entity",
+            "patient=rosa&_has:AuditEvent:entity:action=R",
+            "patient=rosa&_has:Provenance:target:_id=x&_has:Consent:data:status=active",
         )
     ]
     assert {400} == {answer.status for answer in refused}
