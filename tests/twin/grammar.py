@@ -56,6 +56,16 @@ REFUSED = (
     ("_getpages", "abc"),
     ("_cursor", "abc"),
 )
+SEEING = (
+    ("_elements", "status,code"),
+    ("_elements", "Observation.value,subject,note"),
+    ("_summary", "true"),
+    ("_summary", "text"),
+    ("_summary", "data"),
+    ("_summary", "false"),
+    ("_summary", "count"),
+)
+CATEGORIES = (("category", "laboratory"), ("category", "vital-signs"), ("code", "8867-4,85354-9,4548-4"))
 PATHS = (
     "Patient/{patient}/$everything",
     "Encounter/{encounter}/$everything",
@@ -174,8 +184,10 @@ class Grammar:
 
     def _one(self, pair: Pair, touched: Sequence[str]) -> list[Step]:
         draw = self.dice.random()
-        if draw < 0.72:
+        if draw < 0.58:
             return self._search(pair, touched)
+        if draw < 0.72:
+            return self._way(pair, touched)
         if draw < 0.82:
             return [self._read(touched)]
         if draw < 0.88:
@@ -215,6 +227,32 @@ class Grammar:
         pages = 0 if not any(name == "_count" for name, _ in query) else self.dice.choice((0, 1, 2, 4))
         return [first, *([Step(follow="next")] * pages)]
 
+    def _way(self, pair: Pair, touched: Sequence[str]) -> list[Step]:
+        """A search that is put together of several, or an operation made of them; walked a while."""
+        found = self._searched(pair, touched)
+        if found is None:
+            return []
+        type_, owner = found
+        near = [name for name in self.world.by_type.get("Encounter", ()) if self.world.owners.get(name) == owner]
+        ways: list[tuple[str, list[tuple[str, str]]]] = [
+            (f"Patient/{owner}/{type_}", []),
+            (f"Patient/{owner}/$everything", []),
+            (f"Patient/{owner}/$everything", [("_type", f"{type_},Practitioner,Condition")]),
+            ("", [("_type", f"{type_},Condition"), ("patient", owner)]),
+            ("Observation/$lastn", [("patient", owner), self.dice.choice(CATEGORIES)]),
+        ]
+        for name in self.dice.sample(near, min(len(near), 1)):
+            ways += [(f"{name}/{type_}", []), (f"{name}/$everything", [])]
+        path, query = self.dice.choice(ways)
+        if path != "Observation/$lastn":
+            query += [("_count", str(self.dice.choice((1, 2, 5, 50))))] if self.dice.random() < 0.5 else []
+        query += self._seeing()
+        pages = self.dice.choice((0, 1, 3)) if any(name == "_count" for name, _ in query) else 0
+        return [Step(path, tuple(query)), *([Step(follow="next")] * pages)]
+
+    def _seeing(self) -> list[tuple[str, str]]:
+        return [self.dice.choice(SEEING)] if self.dice.random() < 0.2 else []
+
     def _anchor(self, type_: str, owner: str, touched: Sequence[str]) -> tuple[str, str]:
         if type_ == "Patient":
             return "_id", owner
@@ -251,7 +289,7 @@ class Grammar:
             found.append(("_include", self.dice.choice(offers.includes[type_])))
         if offers.revincludes[type_] and self.dice.random() < 0.2:
             found.append(("_revinclude", self.dice.choice(offers.revincludes[type_])))
-        return found
+        return found + self._seeing()
 
     def _read(self, touched: Sequence[str]) -> Step:
         visible = [name for name in self.world.trees if name not in touched]
