@@ -12,8 +12,9 @@ from typing import Final, TypeVar
 import msgspec
 
 from consent_store.model import ACT_CODE, Coding, PatientKey
+from gateway.decision.case import Told
 from gateway.decision.claims import numbered_soundly
-from gateway.decision.combine import Ruling, rule_on
+from gateway.decision.combine import Rules, Ruling, rule_on
 from gateway.decision.conditions import OF_THE_RECORD, Case, derived_of, programs_of
 from gateway.decision.consents import ConsentAnswer, ConsentProgram, Memory, Relations, Target
 from gateway.decision.facts import Facts
@@ -23,7 +24,7 @@ from gateway.decision.necessary import DUTY, necessary_edits, sets_in_force
 from gateway.decision.opinion import Opinion
 from gateway.decision.parts import mask, part_rule, uniform_edits
 from gateway.decision.refusals import SERVERS_WORDS, refused
-from gateway.decision.rules import Recogniser, identifiers_at, in_force
+from gateway.decision.rules import Recogniser, in_force
 from gateway.decision.sources import Sources
 from gateway.decision.subjects import linked, owners
 from gateway.fhir.bundle import Bundle
@@ -36,7 +37,7 @@ from gateway.fhir.view import ResourceView
 from gateway.labels.assign import PART2, assign, summarise, with_implied
 from gateway.labels.model import Basis, Kind, Label, Labels
 from gateway.labels.rules import LabelRules
-from gateway.policy.model import Policy
+from gateway.policy.model import Condition, Policy, Rule
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -85,10 +86,11 @@ class Bench:
         known = [(subject.key, subject.identifiers) for subject in facts.subjects.values()]
         self.people = owners(known)
         self.linked = linked(views, known, resolver, facts.source)
-        self.rules = in_force(facts.policy, facts.directory, facts.exchange)
+        in_this_exchange = in_force(facts.policy, facts.directory, facts.exchange)
+        self.rules = Rules(in_this_exchange)
         self.recogniser = Recogniser(facts.policy, facts.exchange, self.sources.written_by_discloser)
         # A ruling turns on subject, consents, categories and labels; of some rules on the record itself.
-        asked = {one for rule in self.rules for one in (*rule.needs, *rule.unless, *rule.when_false)}
+        asked = {one for rule in in_this_exchange for one in conditions_of(rule)}
         self.by_record = bool(facts.stated_resources) or not asked.isdisjoint(OF_THE_RECORD)
         self.ruled: dict[object, tuple[Ruling, tuple[ConsentAnswer, ...]]] = {}
         self.derived: dict[str, dict[bool, None]] = {}  # of what was said though it is derived: what came out
@@ -100,6 +102,8 @@ class Bench:
         self.whole = bool(self.policy.kinds_of(self.recipient) & self.policy.parts.whole_for)
         self._owners = _owners_of_binaries(views, resolver)
         self._programs: dict[PatientKey, ConsentProgram] = {}
+        self._told: dict[PatientKey | None, Told] = {}
+        self._told_of_exchange: dict[Condition, bool | None] = {}
         self._people_of: dict[int, PatientsNamed] = {}
 
     def opinion(self, view: ResourceView, container: Opinion | None = None) -> Opinion:
@@ -205,7 +209,7 @@ class Bench:
         return {
             at: Cause("law", "deny", one.id, "federal_law", one.cite, "", one.says, "law_other", one.obligations)
             for one in self.policy.strips
-            for at in identifiers_at(view, one.identifiers)
+            for at in self.recogniser.identifiers_at(view, one.identifiers)
         }
 
     def contradictions(self) -> tuple[str, ...]:
@@ -221,6 +225,14 @@ class Bench:
         """Ask a subject's consents about a record in another exchange than this one."""
         program = self.tools.memory.program(subject.consents, exchange, self.relations, self.policy.zone)
         return program.decide(target)
+
+    def told(self, subject: SubjectFacts | None) -> Told:
+        """Give where to keep what is found true of the exchange, and of a subject in it."""
+        key = None if subject is None else subject.key
+        if key not in self._told:
+            facts = self.facts
+            self._told[key] = Told(facts.exchange, facts.directory, subject, self._told_of_exchange, {})
+        return self._told[key]
 
     def program(self, subject: SubjectFacts) -> ConsentProgram:
         """Give a subject's consents, specialised to the exchange."""
@@ -286,6 +298,7 @@ class _Rulings:
             stated=stated,
             came_from=lambda: bench.sources.came_from(self.view),
             consents_as_part2=None if subject is None else lambda: self._as_part2(subject, target),
+            told=bench.told(subject),
             consents_in=None if subject is None else lambda other: bench.consents_in(subject, other, target),
         )
         if bench.heard is not None:
@@ -315,6 +328,11 @@ class _Rulings:
         keys = sorted(self.bench.linked.get(subject.key, ()), key=lambda key: (key.source, key.id))
         others = (self.bench.facts.subjects.get(key) for key in keys)
         return tuple(self.bench.program(other).decide(target) for other in others if other is not None)
+
+
+def conditions_of(rule: Rule) -> tuple[Condition, ...]:
+    """Give every condition that a rule turns on."""
+    return (*rule.needs, *rule.unless, *rule.when_false, *rule.unless_false)
 
 
 def _signature(labels: Labels) -> tuple[object, ...]:

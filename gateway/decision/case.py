@@ -18,12 +18,27 @@ from gateway.directory.model import Agreement, Directory
 from gateway.policy.model import Condition, Policy
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What was found true of an exchange, and of one subject in it: the same for every record of a document. A case in
+    another exchange, or of another subject, does not go by it."""
+
+    exchange: Exchange
+    directory: Directory
+    subject: SubjectFacts | None
+    of_exchange: dict[Condition, bool | None]
+    of_subject: dict[Condition, bool | None]
+
+    def fits(self, case: "Case") -> bool:
+        """Say whether a case may go by it."""
+        return case.exchange is self.exchange and case.directory is self.directory and case.subject is self.subject
+
+
 class Case(msgspec.Struct, frozen=True):
     """Everything that one subject's ruling on one resource turns on. `linked` is what the consents say of records that
     may be of the same person: only their refusals count. `stated` are the facts stated of the resource; `came_from`
     gives the participants from whom a Provenance shows that it came, `consents_as_part2` what the consents would say if
     the record told of a Part 2 program, as a contact with one does, `consents_in` what they say of the record in
-    another exchange than this."""
+    another exchange than this. `told` keeps what was found true before."""
 
     policy: Policy
     directory: Directory
@@ -38,6 +53,7 @@ class Case(msgspec.Struct, frozen=True):
     came_from: Callable[[], frozenset[str]] = frozenset
     consents_as_part2: Callable[[], ConsentAnswer] | None = None
     consents_in: Callable[[Exchange], ConsentAnswer] | None = None
+    told: "Told | None" = None
 
 
 Truth = bool | None

@@ -40,7 +40,17 @@ TPO: Final = tuple(Coding(ACT_REASON, code) for code in ("TREAT", "HPAYMT", "HOP
 
 def hold(condition: Condition, case: Case) -> Truth:
     """Say whether `condition` holds in `case`; None where it cannot be told."""
-    return _TESTS[condition](case)
+    memory, told = None, case.told
+    if told is not None and told.fits(case):
+        if condition in _OF_EXCHANGE_ALONE:
+            memory = told.of_exchange
+        elif condition in _OF_SUBJECT_ALONE and not case.stated:
+            memory = told.of_subject
+    if memory is None:
+        return _TESTS[condition](case)
+    if condition not in memory:
+        memory[condition] = _TESTS[condition](case)
+    return memory[condition]
 
 
 def derived_of(case: Case, said: Mapping[str, bool]) -> dict[str, bool]:
@@ -270,3 +280,34 @@ _NEVER_STATED: Final[Mapping[str, Condition]] = {
     for one in (*DERIVED, Condition.ADULT_ONLY, Condition.AGE_KNOWN)
     if one not in {Condition.CONSENT_MEETS_VAWA_FORM, Condition.HH_RECEIVED_SAME_ITEM_FROM_MCO}
 }
+
+# What turns on the exchange alone is found once for all records of a document; what turns on the subject too, once for
+# all records of the subject about which nothing is stated.
+_OF_EXCHANGE_ALONE: Final = frozenset(
+    {
+        Condition.ACTS_AS_BUSINESS_ASSOCIATE_OF_PLAN,
+        Condition.BAA_BETWEEN_BH_MANAGER_AND_CMA,
+        Condition.BAA_PERMITS_CARE_COORDINATION,
+        Condition.COUNTY_AGENCY_OR_DHCS_ONLY,
+        Condition.DISCLOSER_IS_HEALTH_CARE_PROVIDER,
+        Condition.LEGAL_ASSURANCE,
+        Condition.MEDI_CAL_ADMINISTRATION,
+        Condition.NO_USDA_FUNDING,
+        Condition.PART2_SAME_PROGRAM,
+        Condition.PURPOSE_CARE_COORDINATION,
+        Condition.RECIPIENT_IS_BUSINESS_ASSOCIATE_OF_MCP,
+        Condition.REQUESTER_WITHOUT_CJIS_ACCESS,
+        Condition.WRITTEN_SCOPE_OF_WORK,
+    }
+)
+_OF_SUBJECT_ALONE: Final = frozenset(
+    {
+        *_STATED,
+        Condition.ADULT_ONLY,
+        Condition.AGE_KNOWN,
+        Condition.BOTH_HAVE_RELATIONSHIP,
+        Condition.PART2_EMERGENCY,
+        Condition.RECIPIENT_IS_SUBJECT,
+        Condition.SPECIFIC_PSYCHOTHERAPY_AUTHORISATION,
+    }
+)

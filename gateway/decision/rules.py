@@ -14,7 +14,7 @@ from typing import Any, Final
 from gateway.decision.model import Exchange
 from gateway.directory.lookups import agreements_between
 from gateway.directory.model import Directory, Participant
-from gateway.fhir.identifiers import identifiers_in
+from gateway.fhir.identifiers import IdentifierAt, identifiers_in
 from gateway.fhir.terminology import purpose_is_a, sensitivity_is_a
 from gateway.fhir.view import ResourceView
 from gateway.labels.model import Labels
@@ -73,7 +73,12 @@ class Recogniser:
             for category in policy.categories.values()
             if (matches := tuple(_specialised(category.any, policy, exchange)))
         ]
-        self._settled: dict[_Label, tuple[frozenset[str], _Asked]] = {}
+        self._settled: dict[_Label, tuple[frozenset[str], _Asked, _Asked]] = {}
+        asked = [one.codes for _, ways in self._categories for way in ways for one in (way, *way.without) if one.codes]
+        self._exact = frozenset().union(*(codes.exact for codes in asked))
+        self._beginnings = frozenset(beginning for codes in asked for beginning in codes.beginnings)
+        self._identifiers: dict[int, tuple[ResourceView, tuple[IdentifierAt, ...]]] = {}
+        self._by_codes: dict[tuple[_Label, frozenset[tuple[str, str]]], frozenset[str]] = {}
 
     def categories(self, view: ResourceView, labels: Labels) -> frozenset[str]:
         """Give the ids of the categories that a record with these labels belongs to."""
@@ -81,35 +86,69 @@ class Recogniser:
         known = self._settled.get(key)
         if known is None:
             known = self._settled[key] = self._settle(view.type, labels)
-        settled, asked = known
-        if not asked:
+        settled, asked, looked = known
+        if not asked and not looked:
             return settled
-        codes = {(one.coding.system, one.coding.code) for one in view.codings}
-        return settled.union(name for name, ways in asked if any(self._in(one, view, labels, codes) for one in ways))
+        codes = self._codes_of(view)
+        plain = self._by_codes.get((key, codes))
+        if plain is None:
+            found = (name for name, ways in asked if self._is(ways, view, labels, codes))
+            plain = self._by_codes[key, codes] = settled.union(found)
+        more = [name for name, ways in looked if self._is(ways, view, labels, codes)]
+        return plain.union(more) if more else plain
 
-    def _settle(self, resource_type: str, labels: Labels) -> tuple[frozenset[str], _Asked]:
-        settled, asked = set[str](), []
+    def _codes_of(self, view: ResourceView) -> "_Codes":
+        """Give, of a record's codes, those that any category asks for, and the beginnings that they have."""
+        found = {(one.coding.system, one.coding.code) for one in view.codings}
+        exact = self._exact & found
+        beginnings = (
+            (wanted, start)
+            for wanted, start in self._beginnings
+            if any(system == wanted and code is not None and code.startswith(start) for system, code in found)
+        )
+        return exact.union((system, f"{start}*") for system, start in beginnings)
+
+    def identifiers_at(self, view: ResourceView, wanted: IdentifierMatch) -> Iterator[str]:
+        """Give the pointers of the identifiers of a kind, wherever they stand in a record: its own, in references,
+        extensions and values. What stands in an inner resource is that one's. Looked for once in each record."""
+        found = self._identifiers.get(id(view))
+        if found is None or found[0] is not view:
+            found = self._identifiers[id(view)] = (view, tuple(identifiers_in(view)))
+        return (one.own for one in found[1] if _is_of_kind(one.node, wanted))
+
+    def _is(self, ways: tuple[CategoryMatch, ...], view: ResourceView, labels: Labels, codes: "_Codes") -> bool:
+        return any(self._in(one, view, labels, codes) for one in ways)
+
+    def _settle(self, resource_type: str, labels: Labels) -> tuple[frozenset[str], _Asked, _Asked]:
+        settled = set[str]()
+        asked: list[tuple[str, tuple[CategoryMatch, ...]]] = []
+        looked: list[tuple[str, tuple[CategoryMatch, ...]]] = []
         for name, ways in self._categories:
             possible = tuple(one for one in ways if _possible(one, resource_type, labels))
             if any(_settled(one, resource_type, labels) for one in possible):
                 settled.add(name)
             elif possible:
-                asked.append((name, possible))
-        return frozenset(settled), tuple(asked)
+                (looked if _of_the_record(possible) else asked).append((name, possible))
+        return frozenset(settled), tuple(asked), tuple(looked)
 
     def _in(self, match: CategoryMatch, view: ResourceView, labels: Labels, codes: "_Codes") -> bool:
         if not _possible(match, view.type, labels):
             return False
         if match.codes is not None and not _has_code(codes, match.codes):
             return False
-        if match.identifiers is not None and not any(identifiers_at(view, match.identifiers)):
+        if match.identifiers is not None and not any(self.identifiers_at(view, match.identifiers)):
             return False
         if match.own is not None and match.own is not self._own(view):
             return False
         return not any(self._in(one, view, labels, codes) for one in match.without)
 
 
-_Codes = set[tuple[str | None, str | None]]
+_Codes = frozenset[tuple[str, str]]
+
+
+def _of_the_record(ways: tuple[CategoryMatch, ...]) -> bool:
+    """Say whether more is asked of a record than its codes: its identifiers, or who wrote it."""
+    return any(one.identifiers is not None or one.own is not None for way in ways for one in (way, *way.without))
 
 
 def _possible(match: CategoryMatch, resource_type: str, labels: Labels) -> bool:
@@ -143,22 +182,12 @@ def _labelled(match: CategoryMatch, labels: Labels) -> bool:
 
 
 def _has_code(found: _Codes, codes: Codes) -> bool:
-    if not codes.exact.isdisjoint(found):
-        return True
-    return bool(codes.beginnings) and any(
-        system == wanted and code is not None and code.startswith(start)
-        for system, code in found
-        for wanted, start in codes.beginnings
+    return not codes.exact.isdisjoint(found) or any(
+        (system, f"{start}*") in found for system, start in codes.beginnings
     )
 
 
 _WORDS: Final = re.compile(r"[a-z0-9]+")
-
-
-def identifiers_at(view: ResourceView, wanted: IdentifierMatch) -> Iterator[str]:
-    """Give the pointers of the identifiers of a kind, wherever they stand in a record: its own, those in references,
-    in extensions and values. What stands in an inner resource is that one's."""
-    return (one.own for one in identifiers_in(view) if _is_of_kind(one.node, wanted))
 
 
 def _is_of_kind(item: Mapping[str, Any], wanted: IdentifierMatch) -> bool:
