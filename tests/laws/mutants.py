@@ -263,8 +263,8 @@ class Mutating:
 
     def __init__(self, chosen: list[Mutant]) -> None:
         self.chosen = chosen
-        self.callers: dict[tuple[str, str], set[int]] = defaultdict(set)
-        self.seconds: dict[int, float] = {}
+        self.callers: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
         self.told: Counter[str] = Counter()
 
@@ -284,10 +284,12 @@ class Mutating:
         items = [one for one in session.items if not any(part in one.nodeid for part in LEFT_OUT)]
         self.caches = caches()
         self.pairs = _pairs()
-        for index, item in enumerate(items):
-            self._watched(index, item, items)
+        for item in items:
+            self._watched(item, items)
         if self.failed:
-            raise pytest.UsageError(f"these fail without any mutant: {self.failed}")
+            say(f"# left out, for they fail without any mutant: {self.failed}")
+            items = [one for one in items if one.nodeid not in self.failed]
+            self.failed.clear()
         say(f"{len(items)} tests, {sum(self.seconds.values()):.0f} s; {len(self.chosen)} mutants")
         started = time.monotonic()
         for number, mutant in enumerate(self.chosen, 1):
@@ -300,7 +302,7 @@ class Mutating:
         say(f"# {dict(self.told)}")
         return True
 
-    def _watched(self, index: int, item: pytest.Item, items: list[pytest.Item]) -> None:
+    def _watched(self, item: pytest.Item, items: list[pytest.Item]) -> None:
         """Run one test and note which functions it calls."""
         places = {str(path) for path in TARGETS}
         called = set()
@@ -313,12 +315,12 @@ class Mutating:
             one.cache_clear()
         start = time.monotonic()
         sys.setprofile(note)
-        following = items[index + 1] if index + 1 < len(items) else None
+        following = next(iter(items[items.index(item) + 1 :]), None)
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         sys.setprofile(None)
-        self.seconds[index] = time.monotonic() - start
+        self.seconds[item.nodeid] = time.monotonic() - start
         for code in called:
-            self.callers[code.co_filename, code.co_qualname.split(".<locals>")[0]].add(index)
+            self.callers[code.co_filename, code.co_qualname.split(".<locals>")[0]].add(item.nodeid)
 
     def _fate(self, mutant: Mutant, items: list[pytest.Item]) -> str:
         child = os.fork()
@@ -354,11 +356,12 @@ class Mutating:
     def _telling(self, mutant: Mutant, items: list[pytest.Item]) -> Iterable[pytest.Item]:
         """The tests that call the function, the quickest first; for a constant those that call anything of its file."""
         constant = mutant.function.endswith(" =")
-        numbers = set[int]()
+        names = set[str]()
         for (path, name), callers in self.callers.items():
             if path == str(mutant.path) and (constant or name == mutant.function):
-                numbers |= callers
-        return (items[number] for number in sorted(numbers, key=self.seconds.__getitem__))
+                names |= callers
+        calling = (one for one in items if one.nodeid in names)
+        return sorted(calling, key=lambda one: self.seconds[one.nodeid])
 
 
 def _pairs() -> list[tuple[Any, Any]]:
@@ -376,6 +379,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, help="so many, chosen by the seed; all without")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tests", action="append", help="run these tests instead of those that may tell")
     parser.add_argument("--again", type=Path, help="only those that this file, a former output, tells of")
     parser.add_argument("--only", action="append", help="files, as a pattern")
     options = parser.parse_args()
@@ -402,7 +406,7 @@ def main() -> int:
         "-W",
         "ignore::pytest.PytestWarning",
     ]
-    where = [one for one in TESTS if (ROOT / one).exists()]
+    where = [one for one in options.tests or TESTS if (ROOT / one).exists()]
     return int(pytest.main([*quiet, *where], plugins=[Mutating(chosen)]))
 
 

@@ -304,14 +304,14 @@ def _first_of_siblings(patch: Patch) -> None:
 
 def _permits_first(patch: Patch) -> None:
     """Across groups a deny wins."""
-    real = program.ConsentProgram._answer
+    real = program.Settled._answer
 
     def answer(self, told):
         found = real(self, told)
         spoken = [Group(lines, 0).says(told, range(10**6), []) for lines in self._lines]
         return replace(found, answer=Answer.PERMIT) if any(one.permits for one in spoken) else found
 
-    patch.setattr(program.ConsentProgram, "_answer", answer)
+    patch.setattr(program.Settled, "_answer", answer)
 
 
 def _roles_needed(patch: Patch) -> None:
