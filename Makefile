@@ -64,6 +64,11 @@ BUNDLES ?= 1000
 residue: .venv/.dev ## the residue law over made Bundles, by decide and through HTTP; tells what arrived (BUNDLES=1000)
 	CONSENT_GATEWAY_BUNDLES=$(BUNDLES) $(BIN)/pytest $(PYTEST) tests/laws/test_residue.py tests/laws/test_residue_http.py
 
+SAMPLE ?= 200
+.PHONY: mutants
+mutants: .venv/.dev ## change one thing of the decision, so many times, and tell what no test notices (SAMPLE=200)
+	@$(BIN)/python -m tests.laws.mutants --sample $(SAMPLE)
+
 # HAPI FHIR and clients that nobody here wrote, from the package registries into build/ (docs/e2e.md).
 E2E := tests/e2e/hapi
 build/hapi/.done: $(E2E)/pom.xml $(wildcard $(E2E)/src/main/java/e2e/*.java)
