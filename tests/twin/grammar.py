@@ -184,7 +184,7 @@ class Grammar:
 
     def _one(self, pair: Pair, touched: Sequence[str]) -> list[Step]:
         draw = self.dice.random()
-        if draw < 0.58:
+        if draw < 0.64:
             return self._search(pair, touched)
         if draw < 0.72:
             return self._way(pair, touched)
@@ -232,7 +232,7 @@ class Grammar:
         found = self._searched(pair, touched)
         if found is None:
             return []
-        type_, owner = found
+        type_, owner = found if found[0] != "Patient" else ("Observation", found[1])
         near = [name for name in self.world.by_type.get("Encounter", ()) if self.world.owners.get(name) == owner]
         ways: list[tuple[str, list[tuple[str, str]]]] = [
             (f"Patient/{owner}/{type_}", []),
@@ -242,7 +242,7 @@ class Grammar:
             ("Observation/$lastn", [("patient", owner), self.dice.choice(CATEGORIES)]),
         ]
         for name in self.dice.sample(near, min(len(near), 1)):
-            ways += [(f"{name}/{type_}", []), (f"{name}/$everything", [])]
+            ways += [(f"{name}/Observation", []), (f"{name}/$everything", [])]
         path, query = self.dice.choice(ways)
         if path != "Observation/$lastn":
             query += [("_count", str(self.dice.choice((1, 2, 5, 50))))] if self.dice.random() < 0.5 else []
@@ -289,7 +289,7 @@ class Grammar:
             found.append(("_include", self.dice.choice(offers.includes[type_])))
         if offers.revincludes[type_] and self.dice.random() < 0.2:
             found.append(("_revinclude", self.dice.choice(offers.revincludes[type_])))
-        return found + self._seeing()
+        return found + ([] if any("include" in name for name, _ in found) else self._seeing())
 
     def _read(self, touched: Sequence[str]) -> Step:
         visible = [name for name in self.world.trees if name not in touched]
