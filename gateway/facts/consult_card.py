@@ -304,11 +304,11 @@ def _obligations(consult: Consult, said: dict[StandIn, Said], ask: Ask) -> Itera
     types = list(dict.fromkeys(one.type for one in said))
     usual = consult.types or types[:1]
     open_types = [name for name in types if said[StandIn(name)].released]
-    if set(open_types).isdisjoint(usual) and not open_types:
+    if not open_types:
         yield from _of_labels_alone(usual, said, ask)
         return
-    marked = {one: one.mark for one in said if one.type in open_types and one.mark is not None}
-    shut = list(dict.fromkeys(mark for one, mark in marked.items() if mark is not None and not said[one].released))
+    held = [one.mark for one, what in said.items() if one.type in open_types and not what.released]
+    shut = list(dict.fromkeys(mark for mark in held if mark is not None))
     if set(open_types).isdisjoint(usual):
         yield _redact(exceptAnyOfCodes=[Coding(_TYPES, name) for name in open_types])
         closed = []
@@ -326,14 +326,14 @@ def _of_labels_alone(usual: Sequence[str], said: dict[StandIn, Said], ask: Ask) 
     if not let:
         return
     yield _redact(exceptAnyOfCodes=let)
-    labels = dict.fromkeys(one.label for one in said if one.label is not None)
+    labels = list(dict.fromkeys(label for one in said if (label := one.label) is not None))
     pairs = tuple(
         StandIn(name, label=mark, beside=other)
         for name in usual
         for mark in let
         if mark in labels
         for other in labels
-        if other is not None and other not in let
+        if other not in let
     )
     said.update(ask(pairs))
     shut = list(dict.fromkeys(one.beside for one in pairs if one.beside is not None and not said[one].released))

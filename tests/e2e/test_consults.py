@@ -281,6 +281,16 @@ async def test_the_law_adds_what_a_general_consent_does_not_open(lawful):
     assert {"system": ACT_CODE, "code": "42CFRPart2"} in parameters(card, "codes")
 
 
+async def test_without_a_consent_the_law_says_what_to_redact(lawful):
+    """The profile lets treatment data go without a consent, but not Part 2 records: also to who acts on silence."""
+    await lawful.sign()
+    card = await lawful.consult(content=content(observation("open", **OMARS)))
+
+    assert ("NO_CONSENT", "warning") == (card["summary"], card["indicator"])
+    assert {"system": ACT_CODE, "code": "42CFRPart2"} in parameters(card, "codes")
+    assert ["open"] == [entry["resource"]["id"] for entry in card["extension"]["content"]["entry"]]
+
+
 async def test_what_the_profile_withholds_is_not_permitted_by_a_consent_alone(lawful):
     """An authorisation must name its recipient: a consent that does not is no permit, and the rule is told."""
     await lawful.sign(consent())
@@ -409,6 +419,18 @@ HOSTILE: dict[str, tuple[Any, int]] = {
     "content that is no resource": (request(content={"entry": []}), 400),
     "content that is a text": (request(content="x"), 400),
     "content of another bundle": (request(content={"resourceType": "Bundle", "type": "everything"}), 400),
+    "the context twice": (json.dumps(request()).encode()[:-1] + b', "context": {}}', 400),
+    "too deep": (json.dumps(request()).encode()[:-1] + b', "x": ' + b"[" * 9999 + b"]" * 9999 + b"}", 400),
+    "content too deep": (
+        json.dumps(request(content=1)).encode().replace(b'"content": 1', b'"content": ' + b"[" * 999 + b"]" * 999),
+        400,
+    ),
+    "no text": (json.dumps(request()).encode().replace(b"TREAT", b"TR\xffEAT"), 400),
+    "no number": (json.dumps(request()).encode()[:-1] + b', "x": NaN}', 400),
+    "a name twice in the content": (
+        json.dumps(request(content=observation("a", **OMARS))).encode().replace(b'"id": "a"', b'"id": "a", "id": "b"'),
+        400,
+    ),
     "a name twice": (json.dumps(request()).encode().replace(b'"TREAT"', b'"TREAT"], "purposeOfUse": ["HPAYMT"'), 400),
 }
 
