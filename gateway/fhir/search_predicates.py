@@ -100,7 +100,8 @@ def _says(condition: Condition, value: object, asked: str) -> bool:
         return any(_is_text("", text, asked) for text in _labels(value))
     if condition.kind == "string":
         return any(_is_text(condition.modifier, text, asked) for text in _texts(value))
-    return isinstance(value, str) and _is_address(condition.modifier, value, asked)
+    held = value.get("reference") if condition.kind == "reference" and isinstance(value, dict) else value
+    return isinstance(held, str) and _is_address(condition.modifier, held, asked)
 
 
 def _is_token(value: object, asked: Token) -> bool:
