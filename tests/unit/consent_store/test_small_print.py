@@ -94,6 +94,7 @@ def test_of_a_broken_text_only_the_outermost_members_are_read():
     """What stands deeper, or is said by a nested name, is nobody's."""
     inner = b'{"resourceType":"Consent","x":{"patient":{"reference":"Patient/2"}},"patient":{"reference":"Patient/1"},}'
     assert "1" == bad(inner).patient.id
+    assert "" == bad(b'[{"resourceType":"Consent","patient":{"reference":"Patient/1"}},').patient.id
     assert "" == bad(inner.replace(b',"patient":{"reference":"Patient/1"},', b",")).patient.id
 
 

@@ -128,6 +128,19 @@ def test_the_patient_may_sign_and_be_known_by_identifier():
     assert () == judged(consent, who=subject(Identifier(MRN, "77"), id="99"))
 
 
+def test_another_persons_identifier_signs_for_nobody():
+    """A business identifier that is neither the subject's nor the consent's patient's."""
+    stranger = compliant(performer=[{"identifier": {"system": MRN, "value": "78"}}])
+    assert 1 == len(judged(stranger, who=subject(Identifier(MRN, "77"))))
+
+
+@pytest.mark.parametrize("form", ["42CFRPart2CD", "MDHHS-5515Part2"])
+def test_the_directives_that_assert_the_form_mark_it(form):
+    """42 CFR Part 2's own, and Michigan's that takes it in; Michigan's other one does not."""
+    assert () == judged(compliant(category=[concept(ACT_CODE, form)]))
+    assert 1 == len(judged(compliant(category=[concept(ACT_CODE, "MDHHS-5515MMHC")])))
+
+
 class TestRepresentative:
     def test_with_verified_authority(self):
         """A RelatedPerson may give it where the authority was verified."""

@@ -70,6 +70,12 @@ def test_the_media_type_of_a_binary_is_a_class_of_document():
     assert (PERMIT, DENY) == both(rule, about=target(binary))
     assert (SILENT, SILENT) == both(rule, about=target({**binary, "contentType": "text/plain"}))
     assert (SILENT, SILENT) == both(rule, about=target(observation(contentType="application/pdf")))
+    odd = {
+        "resourceType": "DocumentReference",
+        "id": "x",
+        "content": [{"attachment": {"contentType": ["application/pdf"]}}],
+    }
+    assert (SILENT, SILENT) == both(rule, about=target(odd))
 
 
 def test_records_of_one_type_with_other_profiles_are_asked_apart():
