@@ -5,6 +5,7 @@ Rules of this file
 2. The control plane answers from the policies that the routes serve by.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -62,14 +63,16 @@ class House:
         }
         limits = Limits(size=most, depth=settings.limits.json_depth)
         self.abilities = {name: Abilities(upstream, limits) for name, upstream in self.upstreams.items()}
+        self._reloading = asyncio.Lock()
         self.live, self.shelf = self._read()
 
     async def reload(self) -> str:
-        """Read directory and profiles again and serve by them from the next request on. Gives the directory's revision.
+        """Read directory and profiles again, beside what is being served, and serve by them from the next request on.
 
-        Raises ProfileError: then everything stays as it was.
+        Gives the directory's revision. Raises ProfileError: then everything stays as it was. One reload at a time.
         """
-        self.live, self.shelf = self._read()
+        async with self._reloading:
+            self.live, self.shelf = await asyncio.to_thread(self._read)
         return self.live.directory.revision
 
     def _read(self) -> tuple[Live, Shelf]:
