@@ -111,10 +111,11 @@ def test_without_a_zone_it_holds_until_the_first_instant_that_may_matter():
     assert datetime(2025, 3, 2, 12, tzinfo=UTC) == program(begins, zone=None).valid_until
 
 
-def test_a_period_that_ends_the_day_before_it_starts_is_none():
+@pytest.mark.parametrize("start", ["2025-03-01", "2025-03-01T00:00:00Z"])
+def test_a_period_that_ends_the_day_before_it_starts_is_none(start):
     """It covers nothing, so a permit never holds and a deny always does."""
     for at in (datetime(2025, 2, 28, 12, tzinfo=UTC), datetime(2025, 3, 1, 0, tzinfo=UTC)):
-        rule = {"period": {"start": "2025-03-01", "end": "2025-02-28"}}
+        rule = {"period": {"start": start, "end": "2025-02-28"}}
         assert (SILENT, DENY) == both(rule, asked=exchange(at=at))
 
 
