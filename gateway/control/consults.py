@@ -27,18 +27,8 @@ from gateway.directory.model import Directory
 from gateway.errors import NotSupported, QuestionError, Unavailable
 from gateway.facts.answer import document_of
 from gateway.facts.consult import HOOK, Consult, read_consult
-from gateway.facts.consult_card import (
-    Card,
-    Said,
-    StandIn,
-    Told,
-    card_json,
-    card_of,
-    narrowed,
-    said_of,
-    stand_in_document,
-    stand_ins,
-)
+from gateway.facts.consult_card import Card, card_json, card_of
+from gateway.facts.consult_stand_ins import Said, StandIn, Told, narrowed, said_of, stand_in_document, stand_ins
 from gateway.fhir.bundle import Document
 from gateway.fhir.view import ResourceView
 from gateway.ledger.model import Intent, Ledger, Outcome, Story, record
