@@ -17,7 +17,7 @@ import msgspec
 from gateway import clock
 from gateway.bootstrap.files import Toolmaker, offers_of, read_profiles, read_reading, read_shelf, text_of
 from gateway.decision.bench import Tools
-from gateway.directory.lookups import as_program
+from gateway.directory.lookups import as_program, sources_of
 from gateway.directory.model import Directory
 from gateway.directory.reading import parse_directory
 from gateway.errors import ProfileError
@@ -84,6 +84,8 @@ class House:
         words = {word: held for policy in policies.values() for word, held in policy.data_words.items()}
         directory = parse_directory(text_of(self.folder / settings.directory), settings.directory, types, words=words)
         check_clients(directory, settings.issuers)
+        if strange := sources_of(directory) - set(self.bases):
+            raise ProfileError(f"{settings.directory}: no route has the source `{min(strange)}`")
         different = {policy.digest: policy for policy in policies.values()}
         tools = {digest: make(policy) for digest, policy in different.items()}
         offers = {digest: offers_of(policy, tools[digest].elements) for digest, policy in different.items()}
@@ -100,6 +102,8 @@ class House:
         owner = directory.participants.get(route.owner)
         if owner is None:
             raise ProfileError(f"route `{route.tenant}/{route.name}`: no participant `{route.owner}` in the directory")
+        if unknown := route.history - tools.elements.resources:
+            raise ProfileError(f"route `{route.tenant}/{route.name}`: history names no type of R4: {min(unknown)}")
         whole_offers, part_offers = offers
         surface = surface_of(
             route, policy, Projector(tools.elements, read_reading()), self.abilities[route.tenant, route.name]

@@ -102,6 +102,13 @@ def attestations_of(directory: Directory, sides: tuple[str, str]) -> tuple[Attes
     return tuple(one for pair in names for one in directory.between.get(pair, ()))
 
 
+def sources_of(directory: Directory) -> frozenset[str]:
+    """Give the sources whose patients and records relationships and attestations name."""
+    related = frozenset(one.patient.source for one in directory.relationships if one.patient is not None)
+    told = frozenset(one.patient.source for one in directory.attestations if one.patient is not None)
+    return related | told | {one.source for one in directory.attestations if one.resource}
+
+
 def attested(
     attestations: Iterable[Attestation], sides: tuple[str, str], purpose: Coding, at: datetime, zone: tzinfo | None
 ) -> tuple[Attestation, ...]:

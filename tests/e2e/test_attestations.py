@@ -145,6 +145,16 @@ async def test_what_stands_in_the_directory_counts_from_the_reload_on(gate, hous
     assert 404 == (await read(gate, "CarePlan/ana-plan", "hearth-intake")).status
 
 
+async def test_a_source_that_no_route_has_is_refused(gate, house):
+    """A misspelt source would match nobody: the directory is not taken, and the old one stays."""
+    (house[1] / "directory.yaml").write_text(DIRECTORY.replace("source: story", "source: stroy"))
+    said = {"Authorization": f"Bearer {gate.token('operator', roles=['operator'])}"}
+    found = await gate.send("POST", f"{gate.control}/control/reload", said)
+    assert 422 == found.status
+    assert "no route has the source `stroy`" in found.told
+    assert 200 == (await read(gate, "CarePlan/ana-plan", "lodge-intake")).status
+
+
 async def test_of_two_the_one_that_says_no_counts(gate):
     """An attestation for all patients is undone for one by another about that one."""
     assert 200 == (await read(gate, "CarePlan/ana-plan", "lodge-intake")).status

@@ -18,6 +18,7 @@ from gateway.directory.lookups import (
     client_of,
     covers_purpose,
     related,
+    sources_of,
 )
 from gateway.directory.model import Agreement, Attestation, Client, Directory, Participant, Relationship
 
@@ -191,6 +192,18 @@ def test_a_part_2_program_is_one_by_its_type():
     marked = as_program(directory(), lambda kind: {"part2_program"} if kind == "cma" else {kind})
     assert {"plan": False, "agency": True} == {one.id: one.part2_program for one in marked.participants.values()}
     assert directory() == as_program(directory(), lambda kind: {kind})
+
+
+def test_sources_are_those_that_patients_and_records_are_named_at():
+    """What names nobody by record has none."""
+    several = (
+        Attestation(fact="subject_has_capacity", by="plan", name="a", patient=PatientKey("one", "rosa")),
+        Attestation(fact="hh_received_same_item_from_mco", by="plan", name="b", source="two", resource="Claim/1"),
+        Attestation(fact="required_by_law", by="plan", name="c"),
+    )
+    relationships = (Relationship(participant="plan", patient=ROSA), Relationship(participant="plan", identifier=NPI))
+    assert {"one", "two", "ny/hospital"} == sources_of(directory(relationships=relationships, attestations=several))
+    assert frozenset() == sources_of(directory())
 
 
 def test_a_changed_directory_finds_what_it_holds():
