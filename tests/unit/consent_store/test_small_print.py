@@ -86,6 +86,7 @@ def test_the_policy_of_r5_may_be_named_by_reference_and_may_not_be_modified():
     named = {"reference": {"reference": "Basic/policy"}}
     assert ("Basic/policy",) == good(r5(policyBasis=named)).policies
     assert ("urn:p",) == good(r5(policyBasis={**named, "url": "urn:p"})).policies
+    assert () == good(r5(policyBasis={"reference": {"display": "the policy"}})).policies
     modified = {"url": "urn:p", "modifierExtension": [{"url": "http://example.org/x", "valueCode": "y"}]}
     assert "policyBasis.modifierExtension: not understood" in bad(r5(policyBasis=modified)).why
 

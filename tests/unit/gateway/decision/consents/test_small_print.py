@@ -89,10 +89,11 @@ def test_records_of_one_type_with_other_profiles_are_asked_apart():
 
 
 def test_custodians_nobody_registered_are_told_apart():
-    """By identifier, else by the text as written: another custodian is another group, whose deny stands."""
+    """By reference, identifier, else by the text as written: another custodian is another group, whose deny stands."""
     one, same, other = ({"identifier": {"system": NPI, "value": value}} for value in ("51", "51", "52"))
     local, elsewhere = {"reference": "#a"}, {"reference": "#b"}
-    for mine, again, another in ((one, same, other), (local, local, elsewhere)):
+    first, second = {"reference": "Organization/s1"}, {"reference": "Organization/s2"}
+    for mine, again, another in ((one, same, other), (local, local, elsewhere), (first, first, second)):
         refusal = r4(id="d", dateTime="2024-01-01", organization=[mine], provision={"type": "deny"})
         settled = [good(refusal), good(r4(id="p", organization=[again], provision=permit(actor=[HOLDS])))]
         assert PERMIT is ask(*settled).answer
