@@ -3,7 +3,8 @@
 Rules of this file
 1. Only the elements a profile lists may go alone, member by member (`Parts`). A label that speaks of the whole record,
    or of any other element, is never escaped by cutting.
-2. What every copy of the type loses for the caller class goes whether or not anything was removed (L033, L037).
+2. What every copy of the type loses for the caller class goes whether or not anything was removed (L033, L037); the
+   number of its version goes too (leaks.md trade-offs, `versionId`).
 3. Callers of the types in `whole_for` get a record whole or not at all.
 """
 
@@ -46,6 +47,9 @@ def uniform_edits(view: ResourceView, rule: PartRule | None, parts: Parts, eleme
     if parts.narrative_cut and "text" not in paths:
         paths.append("text")
     edits = [Edit(Op.CUT, f"/{name}") for name in paths if name in view.tree]
+    meta = view.tree.get("meta")
+    if rule and isinstance(meta, dict) and "versionId" in meta:  # every change of a withheld part moves it
+        edits.append(Edit(Op.CUT, "/meta/versionId"))
     if rule and "processNote" in rule.always:
         edits += [Edit(Op.CUT, pointer) for pointer in note_numbers(view.tree)]
     if parts.narrative_cut and view.type == "Composition":

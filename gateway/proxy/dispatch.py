@@ -144,7 +144,7 @@ async def _shaped(
     operation = interaction.operation.name if interaction.operation else ""
     searchset = interaction.kind in _SEARCHES or operation in _OF_SEARCHSETS
     reads = interaction.kind in {Kind.READ, Kind.VREAD}
-    opaque = asked.door.surface.opaque(asked.door.policy, asked.caller.participant.type)
+    opaque = asked.door.surface.opened.history
     if opaque and (searchset or reads):
         released = with_own_versions(released, opaque, searchset=searchset)
     if view.projection is not None:

@@ -37,11 +37,6 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True):
         whole = self._whole(policy, participant_type)
         return self.opened.history if whole else self.opened.history - self.in_part - self.trimmed
 
-    def opaque(self, policy: Policy, participant_type: str) -> frozenset[str]:
-        """Give the types whose version ids are ours for a class of callers (leaks.md trade-offs, `versionId`)."""
-        own = frozenset[str]() if self._whole(policy, participant_type) else self.in_part
-        return self.opened.history | own
-
     def check(self, interaction: Interaction, policy: Policy, participant_type: str) -> None:
         """Raise the refusal of a history that this class of callers is not offered, as if no route had it."""
         found = _VERSIONS.get(interaction.kind)

@@ -34,7 +34,7 @@ MOST_RELEASED: Final = 10_000
 """How many released records one request may walk over (rule of leaks.md: limits count what is released alone)."""
 
 _INNER: Final = 200  # matches asked of a part at once, the most a search gives
-_AHEAD: Final = 8  # parts whose first page is asked for at once
+_AHEAD: Final = 4  # parts whose first page is asked for at once
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -13,9 +13,10 @@ import pytest
 import pytest_asyncio
 
 from gateway.demo.upstream import EmbeddedUpstream
+from gateway.errors import ProfileError
 from gateway.proxy.upstream import basic
 from tests.attack.records import MARK, MRN, NOBODY_S_BUSINESS, observation, quokka, refusal
-from tests.e2e.world import PASSWORD, PLAN, USER, Answer, World, embedded, world
+from tests.e2e.world import HOSPITAL, PASSWORD, PLAN, USER, Answer, World, embedded, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -510,6 +511,45 @@ async def test_L043_a_search_by_post_is_the_search_by_get_everywhere(twins, path
     search = f"{path}/_search" if path else "_search"
     posted = await twins.full.ask(search, method="POST", body=f"{form}&_count=2".encode(), headers=said)
     assert alike(got, twins.full) == alike(posted, twins.full)
+
+
+@pytest.mark.parametrize("path", ["Patient/rosa/Observation?_count=1", "Observation/_history?patient=rosa&_count=1"])
+async def test_L024_L030_a_page_of_several_searches_belongs_to_who_asked_for_it(twins, path):
+    """Another purpose, another client, another place, one letter changed: one refusal, and nothing is asked."""
+    url = (await twins.full.ask(path)).next
+    assert 200 == (await twins.full.ask(url)).status
+    elsewhere = (
+        url.replace("/Observation", "/Condition") if "Patient/" in path else url.replace("patient=rosa", "patient=x")
+    )
+    twins.upstream.requests.clear()
+    wrong = [
+        await twins.full.ask(url, purpose="CAREMGT"),
+        await twins.full.ask(url, client=HOSPITAL, purpose="TREAT"),
+        await twins.full.ask(elsewhere),
+        await twins.full.ask(url[:-9] + ("A" if url[-9] != "A" else "B") + url[-8:]),
+        await twins.full.ask(url + "&_cursor=x"),
+    ]
+    assert {400} == {answer.status for answer in wrong}
+    assert [wrong[0].constant] * len(wrong) == [answer.constant for answer in wrong]
+    assert [] == twins.upstream.requests
+
+
+async def test_law_9_every_page_of_several_searches_is_decided_afresh(twins):
+    """What a consent opened is gone from the next page when it is revoked."""
+    consent = await twins.full.consent("rosa-part2.json")
+    opened = await walked(twins.full, "Patient/rosa/Observation?code=8867-4&_count=3")
+    assert "walk-1" in {id_ for page in opened for id_ in page.ids}
+    first = await twins.full.ask("Patient/rosa/Observation?code=8867-4&_count=1")
+    await twins.full.revoke(consent)
+    rest = await walked(twins.full, first.next)
+    assert not {"walk-1", "walk-4", "walk-5"} & {id_ for page in rest for id_ in page.ids}
+
+
+async def test_a_route_opens_versions_of_types_that_there_are(tmp_path):
+    """A misspelt type stops the start."""
+    with pytest.raises(ProfileError, match="Observatoin"):
+        async with world(tmp_path, "http://127.0.0.1:9/fhir", route="history: [Observatoin]"):
+            pass
 
 
 # Matching ------------------------------------------------------------------------------------------------------------
