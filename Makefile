@@ -54,6 +54,10 @@ test: lint ## everything that must hold before a commit, in under three minutes;
 cases: .venv/.dev ## realise the decision cases of FILE as exchanges at the door, tell the failures and count (FILE=path)
 	@$(BIN)/python -m tests.cases '$(FILE)'
 
+.PHONY: pins
+pins: .venv/.dev ## change every rule of the profiles in every small way and see that a case notices (minutes)
+	@nice -n 15 $(BIN)/consent-gateway profiles pins
+
 N ?= 2000
 .PHONY: laws
 laws: .venv/.dev ## the laws as properties, N examples each (N=2000); cases found stay in tests/laws/found

@@ -113,6 +113,28 @@ def test_profiles_are_listed_checked_shown_and_tried():
     assert run("profiles", "test", "base").stdout.strip().endswith("passed, 0 failed")
 
 
+def test_the_schema_of_profiles_is_printed():
+    """What is printed is what stands in the repository."""
+    told = run("profiles", "schema").stdout
+    assert json.loads(told) == json.loads((Path(__file__).parents[3] / "profiles/schema.json").read_text())
+
+
+def test_profiles_are_compared():
+    """A switch turned off shows as a difference, and so does a case that it turns round."""
+    told = run("profiles", "diff", "us-part2", "us-part2", "--switch", "single_tpo_consent=off").stdout
+    assert "1 differences of rules" in told
+    assert "0 differences of cases" not in told
+    assert 2 == run("profiles", "diff", "us-part2", "us-part2", "--switch", "single_tpo=off").exit_code
+    assert 2 == run("profiles", "diff", "us-part2", "us-part3").exit_code
+
+
+def test_every_small_change_of_a_rule_is_noticed():
+    """The cases of the profile everything rests on pin its rules; `make pins` asks all."""
+    told = run("profiles", "pins", "base")
+    assert 0 == told.exit_code, told.stdout
+    assert "0 not as listed" in told.stdout
+
+
 def test_a_wrong_profile_exits_three(tmp_path):
     """A profile of the operator's that does not read stops the command, naming file and line."""
     folder = tmp_path / "mine"
