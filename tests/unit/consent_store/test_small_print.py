@@ -66,6 +66,15 @@ def test_an_expiry_by_event_says_nothing_else():
     assert Expiry.UNSTATED is good(r4(provision=permit(period=more))).expiry
 
 
+def test_a_title_is_no_source():
+    """An attachment holds something, or says where it is; without either nothing was signed."""
+    for empty in ({"title": "signed form"}, {"title": "signed form", "data": 7}):
+        assert not good(r4(sourceAttachment=empty)).source_attached
+        assert not good(r5(sourceAttachment=[empty])).source_attached
+    assert good(r4(sourceAttachment={"url": "Binary/form"})).source_attached
+    assert good(r5(sourceAttachment=[{"title": "x"}, {"data": "AAAA"}])).source_attached
+
+
 def test_an_identifier_needs_text_for_system_and_value():
     """Numbers and lists identify nobody."""
     contained = {"resourceType": "Patient", "id": "p", "identifier": [{"system": MRN, "value": 7}, {"system": MRN}]}
