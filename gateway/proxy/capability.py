@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.fhir.operations import Operation, offered
-from gateway.fhir.search_offers import Offer, Offers
+from gateway.fhir.search_offers import BEYOND, Offer, Offers, Standing
 from gateway.proxy.surface import Surface
 
 NOT_SERVED: Final = frozenset({"AuditEvent", "Consent", "Subscription"})
@@ -20,6 +20,7 @@ NOT_SERVED: Final = frozenset({"AuditEvent", "Consent", "Subscription"})
 
 _WHY: Final = "The gateway releases what law, agreement and consent allow for the stated purpose of use."
 _PURPOSE: Final = "A token of a registered client, and one purpose of use: in the token or as X-Purpose-Of-Use."
+_REFUSED: Final = "Search parameters of the standard that are refused: "
 _SINCE: Final = "2026-11-22"
 _COMPARTMENTS: Final = ("patient", "encounter")
 _EVERYWHERE: Final = ("batch", "search-system", "transaction")
@@ -31,6 +32,7 @@ def capability_statement(public_url: str, offers: Offers, surface: Surface, vers
     part."""
     served = [offer for offer in offers.describe() if offer.type not in NOT_SERVED]
     common = _common(served)
+    refused = frozenset(BEYOND).union(frozenset[str].intersection(*map(_refused, served)))
     operations = offered(terminology=surface.opened.terminology)
     versioned = surface.opened.history - surface.in_part - surface.trimmed
     statement = {
@@ -45,9 +47,9 @@ def capability_statement(public_url: str, offers: Offers, surface: Surface, vers
         "rest": [
             {
                 "mode": "server",
-                "documentation": _WHY,
+                "documentation": f"{_WHY} {_REFUSED}{', '.join(sorted(refused))}.",
                 "security": {"description": _PURPOSE},
-                "resource": [_resource(offer, common, operations, versioned) for offer in served],
+                "resource": [_resource(offer, common, refused, operations, versioned) for offer in served],
                 "interaction": [{"code": code} for code in (*_EVERYWHERE, *(["history-system"] if versioned else []))],
                 "searchParam": [{"name": name, "type": kind} for name, kind in sorted(common.items())],
                 "compartment": [f"{_DEFINED}{name}" for name in _COMPARTMENTS],
@@ -63,12 +65,21 @@ def _common(served: Sequence[Offer]) -> Mapping[str, str]:
     return {name: _kind(served[0], name) for name in names}
 
 
+def _refused(offer: Offer) -> frozenset[str]:
+    """Give the search parameters of R4 that a type does not offer."""
+    return frozenset(name for name, standing in offer.standing.items() if standing is not Standing.SEEN)
+
+
 def _kind(offer: Offer, name: str) -> str:
     return "token" if name == "_id" else offer.parameters[name].kind
 
 
 def _resource(
-    offer: Offer, common: Mapping[str, str], operations: Sequence[Operation], versioned: frozenset[str]
+    offer: Offer,
+    common: Mapping[str, str],
+    refused: frozenset[str],
+    operations: Sequence[Operation],
+    versioned: frozenset[str],
 ) -> dict[str, Any]:
     interactions = ["read", "search-type", *(["create"] if offer.type == "Bundle" else [])]
     if offer.type in versioned:
@@ -86,6 +97,8 @@ def _resource(
     own = [{"name": name, "type": _kind(offer, name)} for name in sorted(offer.parameters) if name not in common]
     if own:
         found["searchParam"] = own
+    if listed := sorted(_refused(offer) - refused):
+        found["documentation"] = f"{_REFUSED}{', '.join(listed)}."
     named = {one.name: one.definition for one in operations if one.type == offer.type}
     if named:
         found["operation"] = [{"name": name.removeprefix("$"), "definition": url} for name, url in named.items()]

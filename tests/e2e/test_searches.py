@@ -243,3 +243,14 @@ async def test_L020_filled_pages_cost_little_more_than_a_walk_of_what_is_release
     assert (10, 200, False) == (half.pages, half.matches, half.short)
     assert half.requests <= 2.5 * plain.requests + 20  # the context of each page beside it
     assert half.requests <= 0.75 * whole.requests
+
+
+async def test_L056_the_statement_names_what_is_refused(twins):
+    """What is dropped is a named list: for every type once, for a type what it alone does not offer."""
+    rest = (await twins.full.ask("metadata", client=None, purpose=None)).json["rest"][0]
+    told = {one["type"]: one.get("documentation", "") for one in rest["resource"]}
+    for name in ("_content", "_filter", "_list", "_query", "_text", "_tag", "_source"):
+        assert f" {name}" in rest["documentation"]
+    assert "code-value-quantity" in told["Observation"]
+    assert "encounter" in told["ExplanationOfBenefit"]
+    assert "_text" not in told["Observation"]
