@@ -177,7 +177,8 @@ class Walker:
         for entry in entries:
             if entry.at not in arrival.places and not arrival.bare and entry.view is not None:
                 found.included.setdefault((entry.view.type, entry.view.id), entry)
-                found.size += _size(entry)
+                if judgement.decision(entry.view.at).verdict is not Verdict.WITHHELD:
+                    found.size += _size(entry)  # a limit counts what is released alone
         self.context.add(arrival.document.views)
         if found.size > self.asked.services.limits.body_bytes:
             raise UpstreamFault
