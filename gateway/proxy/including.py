@@ -3,10 +3,12 @@
 Rules of this file
 1. Followed from released forms alone, forward by id and backward by a search; each record found is judged like any
    other (leaks.md L015).
-2. A limit of rounds, by form; a page that includes more records than the limit is refused, by what is released.
+2. What came stays only where an include of the search leads to it from what is released: another record that names it
+   does not keep it, for without the withheld match that brought it, it would not be here (L015).
+3. A limit of rounds, by form; a page that includes more records than the limit is refused, by what is released.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from gateway.decision.judge import Judgement
@@ -41,10 +43,10 @@ class Includer:
 
     async def bring(self, shown: Iterable[Entry], included: Mapping[Name, Entry]) -> tuple[Document, Judgement]:
         """Give the page with all that its includes bring, judged as one. Raises UpstreamFault, Unavailable, and
-        BadRequest by rule 2."""
+        BadRequest by rule 3."""
         entries = {_name(entry): entry for entry in (*shown, *included.values())}
         tried: set[Local] = set()
-        document = document_of(entries.values())
+        document = _in_order(entries)
         judgement = await self.walker.judged(document)
         for turn in range(ROUNDS):
             found = await self._found(document, judgement, tried, first=turn == 0)
@@ -55,11 +57,48 @@ class Includer:
                 at = f"/entry/{_BESIDE + len(entries)}"
                 entries[name] = moved(Entry(at=at, view=view, mode="include"), "include", at)
             self.walker.context.add(new.values())
-            document = document_of(entries.values())
+            document = _in_order(entries)
             judgement = await self.walker.judged(document)
             if _released(document, judgement) > MOST_INCLUDED:
                 raise too_many()
-        return document, judgement
+        return await self._led_to(document, judgement)
+
+    async def _led_to(self, document: Document, judgement: Judgement) -> tuple[Document, Judgement]:
+        """Give the page without released records that no include leads to."""
+        listed = document.bundle.entries if document.bundle else ()
+        released = [
+            entry
+            for entry in listed
+            if entry.view is not None and judgement.decision(entry.view.at).verdict is not Verdict.WITHHELD
+        ]
+        reached = {_name(entry) for entry in released if entry.mode == "match"}
+        grown = True
+        while grown:
+            new = {name for include in self.plan.includes for name in self._led(include, released, reached, judgement)}
+            grown = not new <= reached
+            reached |= new
+        lost = {_name(entry) for entry in released} - reached
+        if not lost:
+            return document, judgement
+        kept = document_of(entry for entry in listed if _name(entry) not in lost)
+        return kept, await self.walker.judged(kept)
+
+    def _led(
+        self, include: Include, released: Iterable[Entry], reached: Collection[Name], judgement: Judgement
+    ) -> Iterator[Name]:
+        """Give what one include leads to from what is reached: forward what that names, backward what names that."""
+        here = [one for one in released if _name(one) in reached and (include.again or one.mode == "match")]
+        forward = here if not include.reverse else [one for one in released if one.mode == "include"]
+        backward = {_name(one) for one in here if one.view is not None and include.target in {None, one.view.type}}
+        for entry in forward:
+            if entry.view is None or entry.view.type != include.source:
+                continue
+            tree = self._tree(entry.view, judgement, include)
+            named = {(one.type, one.id) for path in include.paths for one in locals_at(tree, path, self.asked)}
+            if include.reverse:
+                yield from (_name(entry) for one in named if one in backward)
+            else:
+                yield from (one for one in named if include.target in {None, one[0]})
 
     async def _found(
         self, document: Document, judgement: Judgement, tried: set[Local], *, first: bool
@@ -132,6 +171,14 @@ class Includer:
                 return found
             held = await door.upstream.page(position)
         raise UpstreamFault
+
+
+def _in_order(entries: Mapping[Name, Entry]) -> Document:
+    """Give the matches as they come, then what is included by type and id: a server's order of these depends on what
+    else it has (leaks.md L015)."""
+    matches = [entry for entry in entries.values() if entry.mode == "match"]
+    included = sorted((name for name, entry in entries.items() if entry.mode != "match"), key=str)
+    return document_of([*matches, *(entries[name] for name in included)])
 
 
 def _released(document: Document, judgement: Judgement) -> int:

@@ -33,7 +33,10 @@ def walk(number: int) -> dict[str, Any]:
     return observation(
         f"walk-{number}",
         encounter={"reference": f"Encounter/{'rosa-harbor-intake' if hidden else 'rosa-mercy-clinic'}"},
-        performer=[{"reference": f"Organization/{'harbor' if hidden else 'mercy'}"}],
+        performer=[
+            {"reference": f"Organization/{'harbor' if hidden else 'mercy'}"},
+            *([{"reference": "Practitioner/quentin"}] if hidden else []),
+        ],
         effectiveDateTime=f"2026-02-0{number}",
         valueQuantity={"value": 70 + number, "unit": "/min"},
         note=[{"text": f"{SENTINEL}-{number}" if hidden else "plain"}],
@@ -106,7 +109,16 @@ def member(id: str, number: str, family: str) -> list[dict[str, Any]]:
     return [person, coverage]
 
 
+SIGNED = {
+    "resourceType": "Provenance",
+    "id": "signed",
+    "target": [{"reference": "Observation/walk-2"}],
+    "recorded": "2026-03-01T00:00:00Z",
+    "agent": [{"who": {"reference": "Practitioner/quentin"}}],
+}
 OPEN = [
+    {"resourceType": "Practitioner", "id": "quentin", "name": [{"family": "Quentin"}]},
+    SIGNED,
     *(walk(number) for number in (2, 3, 6)),
     document("doc-ok", hidden=False),
     binary("doc-ok", "doc-ok"),
@@ -194,6 +206,8 @@ WAYS = [
     "Observation?patient=rosa&_count=0",
     "Observation?patient=rosa&_total=accurate",
     "Observation?_id=walk-1,walk-2&_summary=data",
+    "Observation?_id=walk-1,walk-2&_include=Observation:performer&_revinclude=Provenance:target",
+    "Observation?patient=rosa&_include=Observation:performer&_include:iterate=Provenance:agent&_revinclude=Provenance:target",
     "Patient/rosa/Observation",
     "Patient/rosa/Observation?code=8867-4&_count=1",
     "Patient/rosa/Observation?_summary=count",
@@ -651,6 +665,17 @@ async def test_a_preference_changes_nothing(twins, prefer):
     plain = await twins.full.ask("Observation?patient=rosa&nothing=1")
     asked = await twins.full.ask("Observation?patient=rosa&nothing=1", headers=[("Prefer", prefer)])
     assert (400, plain.constant) == (asked.status, asked.constant)
+
+
+async def test_L015_what_only_a_hidden_match_brings_is_kept_by_no_other_record(twins):
+    """Quentin comes with the hidden heart rate; that a released Provenance names him keeps him not, an include of it
+    does."""
+    url = "Observation?_id=walk-1,walk-2&_include=Observation:performer&_revinclude=Provenance:target"
+    for more, quentin in (("", False), ("&_include:iterate=Provenance:agent", True)):
+        found = (await twins.full.ask(url + more)).json
+        names = {entry["fullUrl"].split("/t/hospital/")[1] for entry in found["entry"]}
+        assert {"Observation/walk-2", "Organization/mercy", "Provenance/signed"} <= names
+        assert quentin is ("Practitioner/quentin" in names)
 
 
 async def test_who_asked_is_named_in_the_story_of_every_way(twins):
