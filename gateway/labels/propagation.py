@@ -39,6 +39,9 @@ _WHOLES: Final[Mapping[str, frozenset[str]]] = {
     "PaymentNotice": frozenset({"request", "response"}),
     "Procedure": frozenset({"partOf"}),
 }
+# What has lines of its own says by them what it is about: the claim's other lines are no matter of it.
+_ITEMISED: Final = frozenset({"ExplanationOfBenefit"})
+_LINES: Final = frozenset({"item", "addItem"})
 _VISITS: Final = frozenset({"Appointment", "Encounter", "EpisodeOfCare"})
 # R4 Encounter.diagnosis.use (diagnosis-role): admission, discharge and chief complaint say what the visit was for.
 _PRINCIPAL: Final = frozenset({"AD", "CC", "DD"})
@@ -50,7 +53,8 @@ _DEPTH: Final = 4  # wholes of wholes
 
 def wholes(view: ResourceView) -> tuple[ReferenceAt, ...]:
     """Give the references of a record to what it belongs to, at any depth (a claim's lines)."""
-    paths = _WHOLES.get(view.type, frozenset())
+    itemised = view.type in _ITEMISED and not _LINES.isdisjoint(view.tree)
+    paths = frozenset[str]() if itemised else _WHOLES.get(view.type, frozenset())
     more = tuple(found for found in view.references if element_path(found.at) in paths) if paths else ()
     return (*encounter_references(view), *more)
 

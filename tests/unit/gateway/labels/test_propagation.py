@@ -157,6 +157,14 @@ def test_a_benefit_and_a_payment_carry_the_claim_they_answer(carried):
     assert set() == found["Coverage/v"]
 
 
+def test_a_benefit_with_lines_of_its_own_is_about_them(carried):
+    """One itemised line of a claim of many says by itself what it is about."""
+    claim = record("Claim", "k", diagnosis=[{"sequence": 1, "diagnosisCodeableConcept": HIV}])
+    lines = [{"sequence": 1, "productOrService": {"text": "blood count"}}]
+    found = carried(claim, record("ExplanationOfBenefit", "x", claim={"reference": "Claim/k"}, item=lines))
+    assert set() == found["ExplanationOfBenefit/x"]
+
+
 @pytest.mark.parametrize("kind", ["collection", "searchset", "batch", "document"])
 def test_what_is_carried_does_not_rest_on_the_kind_of_bundle(kind, carried):
     """A visit is a visit in a search and in a collection; only a document's sections need a document."""
