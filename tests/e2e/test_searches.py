@@ -254,3 +254,22 @@ async def test_L056_the_statement_names_what_is_refused(twins):
     assert "code-value-quantity" in told["Observation"]
     assert "encounter" in told["ExplanationOfBenefit"]
     assert "_text" not in told["Observation"]
+
+
+async def test_L015_the_order_of_what_is_included_does_not_depend_on_what_is_withheld(tmp_path):
+    """A withheld match is the first to name the second of two performers: they come in the same order all the same."""
+
+    def by(number, performer, hidden):
+        return weight(number, 70, "2026-01-01", hidden) | {"performer": [{"reference": performer}]}
+
+    rest = [by(2, "Organization/mercy", hidden=False), by(3, "Practitioner/okafor", hidden=False)]
+    path = f"{ALL}&_include=Observation:performer"
+    async with (
+        embedded([by(1, "Practitioner/okafor", hidden=True), *rest]) as (_, base),
+        embedded(rest) as (_, base_absent),
+        world(tmp_path / "full", base) as full,
+        world(tmp_path / "absent", base_absent) as absent,
+    ):
+        one, other = await full.ask(path), await absent.ask(path)
+        assert alike(other, absent) == alike(one, full)
+        assert 4 == len(one.json["entry"])
