@@ -26,7 +26,7 @@ from gateway.decision.parts import prefixed
 from gateway.decision.reach import UNREACHED, Reach
 from gateway.decision.residue import free
 from gateway.fhir.bundle import Document
-from gateway.fhir.resolver import Resolver
+from gateway.fhir.resolver import Named, Resolver
 from gateway.fhir.view import ResourceView, every_view
 
 _CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
@@ -86,6 +86,16 @@ OUTER_WITHHELD: Final = Cause(
     reason="law_other",
 )
 
+COPY_WITHHELD: Final = Cause(
+    layer="residue",
+    effect="deny",
+    rule="copy-withheld",
+    deny_class="discretionary",
+    cite="leaks.md L002",
+    say="Another copy of it is withheld.",
+    reason="law_other",
+)
+
 
 def in_context(document: Document, context: tuple[ResourceView, ...]) -> Document:
     """Give the document with its context beside it, at `/context/n`. What stands in both is one thing with two copies:
@@ -126,6 +136,7 @@ class _Judge:
         beside = whole.views[len(document.views) :]
         # What would not be released by itself is not to be pointed at: the context is freed of residue too.
         self.beside = [inner for view in beside for inner in every_view(view)]
+        self._agree(resolver)
 
     def _open(self, view: ResourceView, container: Opinion | None) -> None:
         opinion = self.bench.opinion(view, container)
@@ -152,6 +163,18 @@ class _Judge:
             not self.bench.whole,
             self.bench.contradictions(),
         )
+
+    def _agree(self, resolver: Resolver) -> None:
+        """Withhold every copy of a record of which one may not be released for itself (L002)."""
+        copies: dict[Named, list[Opinion]] = {}
+        for view in (*self.views, *self.beside):
+            if (name := resolver.identity(view)) is not None:
+                copies.setdefault(name, []).append(self._opinion(view))
+        for opinions in copies.values():
+            if not all(one.released for one in opinions):
+                for one in opinions:
+                    if one.released:
+                        one.withhold(COPY_WITHHELD)
 
     def _spread(self, view: ResourceView) -> bool:
         """Free one released resource of what points at withheld ones; say whether its fate changed others'."""
