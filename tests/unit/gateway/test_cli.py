@@ -113,6 +113,16 @@ def test_profiles_are_listed_checked_shown_and_tried():
     assert run("profiles", "test", "base").stdout.strip().endswith("passed, 0 failed")
 
 
+def test_the_search_parameters_of_a_profile_are_listed_with_their_classes():
+    """Every parameter of a type has one line and one class; a type that is not searched is a wrong name."""
+    told = run("profiles", "search-parameters", "us-part2", "--type", "ExplanationOfBenefit").stdout.splitlines()
+
+    assert "ExplanationOfBenefit patient reference seen" in told
+    assert "ExplanationOfBenefit encounter reference masked (seen for whole records)" in told
+    assert "ExplanationOfBenefit _text string elsewhere" in told
+    assert 2 == run("profiles", "search-parameters", "us-part2", "--type", "Consent").exit_code
+
+
 def test_the_schema_of_profiles_is_printed():
     """What is printed is what stands in the repository."""
     told = run("profiles", "schema").stdout
