@@ -85,12 +85,6 @@ def relinked(released: Released, relink: Callable[[str], str]) -> Released:
     return _again(released, head | {"link": msgspec.Raw(msgspec.json.encode(fresh))}, entries)
 
 
-def without_total(released: Released) -> Released:
-    """Give a searchset that says no total."""
-    head, entries = _parts(released.body)
-    return _again(released, {name: value for name, value in head.items() if name != "total"}, entries)
-
-
 def reshaped(released: Released, change: Callable[[bytes], bytes], *, searchset: bool) -> Released:
     """Give an answer whose record, or with `searchset` whose every entry's record, is changed."""
     if not searchset:

@@ -100,14 +100,6 @@ def entry_text(full_url: str, resource: bytes, more: Mapping[str, Any]) -> bytes
     return text + (b"," + msgspec.json.encode(more)[1:] if more else b"}")
 
 
-def without_entries(released: Released, total: int, links: Sequence[tuple[str, str]], manifest: Manifest) -> Released:
-    """Give a searchset that says how many there are and shows none (R4 search.html: `_summary=count`)."""
-    said = msgspec.json.decode(released.body, type=dict[str, Any])
-    head = {"id": said["id"], "type": "searchset", "total": total}
-    head["link"] = [{"relation": relation, "url": url} for relation, url in links]
-    return compose_bundle(head, (), manifest)
-
-
 def _top(at: str) -> str:
     found = _TOP.fullmatch(at)
     return found[1] if found else at
