@@ -33,6 +33,8 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9:_.\-]{1,64}")
 _REDIS: Final = frozenset({"redis", "rediss", "unix"})
 _BY_IDENTIFIER: Final = frozenset({"patient.identifier", "patient:identifier"})
+_WRITES: Final = frozenset({"create", "update", "patch"})
+_PUSHES: Final = frozenset({"create"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -73,6 +75,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     allow_open_upstream: bool = False  # serve although the upstream answers without credentials (L074)
     history: frozenset[str] = frozenset()  # types whose versions may be read (vread, history; L046, L047)
     terminology: bool = False  # offer $expand, $lookup, $validate-code, $subsumes, $translate of the upstream
+    writes: frozenset[str] = _PUSHES  # create (everything that is pushed), update, patch
 
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,7 +289,13 @@ def _route(tenant: str, name: str, node: Node) -> Route:
         allow_open_upstream=node.at("allow_open_upstream").flag(default=False),
         history=frozenset(_type_name(each) for each in node.at("history").items()),
         terminology=node.at("terminology").flag(default=False),
+        writes=_writes(node.at("writes")),
     )
+
+
+def _writes(node: Node) -> frozenset[str]:
+    """Read what may be written through a route; an empty list: nothing."""
+    return frozenset(each.one_of(_WRITES) for each in node.items()) if node.present else _PUSHES
 
 
 def _type_name(node: Node) -> str:

@@ -14,6 +14,7 @@ from gateway.fhir.query import Parameter
 
 FHIR_JSON: Final = "application/fhir+json"
 FORM: Final = "application/x-www-form-urlencoded"
+JSON_PATCH: Final = "application/json-patch+json"
 
 _JSON: Final = frozenset({FHIR_JSON, "application/json"})
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
@@ -86,6 +87,13 @@ def check_body(content_type: str | None, *, form: bool) -> None:
     wanted = frozenset({FORM}) if form else _JSON
     if media not in wanted or not _plain(parameters):
         raise UnsupportedMedia(f"the body has to be {FORM if form else 'FHIR R4 JSON'} in UTF-8")
+
+
+def check_patch(content_type: str | None) -> None:
+    """Raise UnsupportedMedia for a patch that is not JSON Patch in UTF-8 (RFC 6902; FHIRPath Patch is not read)."""
+    media, parameters = _parts(content_type or "")
+    if media != JSON_PATCH or not _plain(parameters):
+        raise UnsupportedMedia(f"a patch has to be {JSON_PATCH} in UTF-8")
 
 
 def _takes_json(ranges: Sequence[tuple[str, float]]) -> bool:

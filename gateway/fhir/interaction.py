@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from gateway.errors import NotSupported
-from gateway.fhir.formats import check_accept, check_body, check_content, take_formats
+from gateway.fhir.formats import check_accept, check_body, check_content, check_patch, take_formats
 from gateway.fhir.operations import OPERATIONS, Level, Operation
 from gateway.fhir.projection import ELEMENTS, SUMMARY
 from gateway.fhir.query import Parameter, build_query, parse_query, unsupported
@@ -41,6 +41,10 @@ class Kind(StrEnum):
     CAPABILITIES = "capabilities"
     BUNDLE = "bundle"  # a batch or transaction at the base: its body says which
     COLLECTION = "collection"  # a collection or document posted to /Bundle
+    MESSAGE = "message"  # a message posted to $process-message
+    CREATE = "create"
+    UPDATE = "update"
+    PATCH = "patch"
 
 
 class Unoffered(StrEnum):
@@ -74,7 +78,7 @@ REFUSALS: Final[Mapping[Unoffered, tuple[int, str]]] = {
     Unoffered.OPERATION: (501, "this operation is not supported"),
     Unoffered.EXPORT: (501, "bulk export is not supported"),
     Unoffered.GRAPHQL: (501, "graphql is not supported"),
-    Unoffered.CREATE: (405, "creating a single resource is not supported, only a posted bundle"),
+    Unoffered.CREATE: (405, "creating a resource is not supported"),
     Unoffered.UPDATE: (405, "updating a resource is not supported"),
     Unoffered.PATCH: (405, "patching a resource is not supported"),
     Unoffered.DELETE: (405, "deleting a resource is not supported"),
@@ -106,11 +110,12 @@ class Interaction(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """What a route opens beyond what every route offers: the types whose versions may be read (L046), and operations
-    on terminology."""
+    """What a route opens beyond what every route offers: the types whose versions may be read (L046), operations on
+    terminology, and what may be written: `create` (everything that is pushed), `update`, `patch`."""
 
     history: frozenset[str] = frozenset()
     terminology: bool = False
+    writes: frozenset[str] = frozenset({"create"})
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -129,10 +134,12 @@ class _Place(msgspec.Struct, frozen=True):
 
 CLOSED: Final = Opened()
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-_WITH_BODY: Final = frozenset({Kind.BUNDLE, Kind.COLLECTION})
+_WITH_BODY: Final = frozenset({Kind.BUNDLE, Kind.COLLECTION, Kind.MESSAGE, Kind.CREATE, Kind.UPDATE})
+_BY_METHOD: Final = {Kind.UPDATE: "PUT", Kind.PATCH: "PATCH"}
 _RAW: Final = re.compile(rb"(?:/(?:[A-Za-z0-9._~$*-]|%[0-9A-Fa-f]{2})+)*")
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9._$*-]{1,100}")
 _OPERATION: Final = re.compile(r"\$[A-Za-z][A-Za-z0-9.-]*")
+_MESSAGE: Final = "$process-message"
 _NO_ENDPOINT: Final = frozenset({"Parameters"})  # R4 parameters.html: it has no RESTful end point
 _COMPARTMENTS: Final = frozenset({"Encounter", "Patient"})
 _PARTS: Final = 2
@@ -172,6 +179,8 @@ def parse(
     body = kind is Kind.OPERATION and method == "POST"
     if place.form or body or kind in _WITH_BODY:
         check_body(content_type, form=place.form)
+    elif kind is Kind.PATCH:
+        check_patch(content_type)
     for one in parameters if kind not in _ASKING else ():
         if kind not in {Kind.READ, Kind.VREAD} or one.name not in _SEEING:
             raise unsupported(one)
@@ -208,7 +217,8 @@ def build(interaction: Interaction) -> tuple[str, bytes, bytes]:
     """
     posts = interaction.form or interaction.body or interaction.kind in _WITH_BODY
     path = "/" + "/".join(_parts(interaction))
-    return "POST" if posts else "GET", path.encode("ascii"), build_query(interaction.parameters)
+    method = _BY_METHOD.get(interaction.kind, "POST" if posts else "GET")
+    return method, path.encode("ascii"), build_query(interaction.parameters)
 
 
 def allow(raw_path: bytes, types: frozenset[str], opened: Opened = CLOSED) -> str:
@@ -222,7 +232,8 @@ def _parts(asked: Interaction) -> list[str]:
     own = [asked.type] if asked.type else []
     own += [asked.id] if asked.id and not owner else []
     history = {Kind.VREAD, Kind.HISTORY_INSTANCE, Kind.HISTORY_TYPE, Kind.HISTORY_SYSTEM}
-    last = ["_history"] if asked.kind in history else ["metadata"] if asked.kind is Kind.CAPABILITIES else []
+    named = {Kind.CAPABILITIES: ["metadata"], Kind.MESSAGE: [_MESSAGE]}
+    last = ["_history"] if asked.kind in history else named.get(asked.kind, [])
     last += [asked.version] if asked.version else [asked.operation.name] if asked.operation else []
     return [part for part in (*owner, *own, *last, *(["_search"] if asked.form else [])) if part]
 
@@ -286,8 +297,9 @@ _WRITES: Final = {"PUT": Unoffered.UPDATE, "PATCH": Unoffered.PATCH, "DELETE": U
 
 def _beneath(type_: str, rest: tuple[str, ...], types: frozenset[str], opened: Opened) -> _Place:
     match rest:
-        case () if type_ == "Bundle":
-            return _Place({"GET": Kind.SEARCH, "POST": Kind.COLLECTION}, _CONDITIONAL, type=type_)
+        case () if "create" in opened.writes:
+            post = Kind.COLLECTION if type_ == "Bundle" else Kind.CREATE
+            return _Place({"GET": Kind.SEARCH, "POST": post}, _CONDITIONAL, type=type_)
         case ():
             return _Place({"GET": Kind.SEARCH}, {"POST": Unoffered.CREATE, **_CONDITIONAL}, type=type_)
         case ("_search",):
@@ -297,7 +309,9 @@ def _beneath(type_: str, rest: tuple[str, ...], types: frozenset[str], opened: O
         case ("_history",):
             return _Place(named=Unoffered.HISTORY_TYPE)
         case (id_, *inner) if is_id(id_):
-            return _instance(_Place({"GET": Kind.READ}, _WRITES, type=type_, id=id_), tuple(inner), types, opened)
+            offered = {_BY_METHOD[kind]: kind for kind in _BY_METHOD if kind.value in opened.writes}
+            place = _Place({"GET": Kind.READ, **offered}, _WRITES, type=type_, id=id_)
+            return _instance(place, tuple(inner), types, opened)
     raise _unread()
 
 
@@ -327,6 +341,8 @@ def _versions(place: _Place, version: str | None, opened: Opened) -> _Place:
 def _operation(segments: tuple[str, ...], types: frozenset[str], opened: Opened) -> _Place:
     """An operation of the system, a type, an instance or a version, named `$...` (R4 operations.html 3.2.0.1)."""
     name = segments[-1]
+    if segments == (_MESSAGE,) and "create" in opened.writes:
+        return _Place({"POST": Kind.MESSAGE})
     if len(segments) > 1:
         owner = _beneath(segments[0], segments[1:-1], types, CLOSED) if segments[0] in types else None
         if owner is None or owner.form or owner.named not in {None, Unoffered.VREAD} or owner.compartment:

@@ -84,7 +84,11 @@ NO_PATIENT_TYPES: Final = frozenset(
 # Types that stand for patients, by the pointers under which they say which.
 STAND_INS: Final[Mapping[str, str]] = {"RelatedPerson": "/patient", "Person": "/link/", "Group": "/member/"}
 # Types that are about what they point at and have no patient element of their own.
-ABOUT_OTHERS: Final[Mapping[str, str]] = {"Provenance": "/target/", "Binary": "/securityContext"}
+ABOUT_OTHERS: Final[Mapping[str, str]] = {
+    "Binary": "/securityContext",
+    "MessageHeader": "/focus/",
+    "Provenance": "/target/",
+}
 # A container is about what is in it.
 _CONTAINERS: Final = frozenset(("Bundle", "Parameters"))
 # An element is about the patient where it has one of these names, or where all its targets are of these types.

@@ -24,7 +24,8 @@ _BALP_ENTITY: Final = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEn
 _PART2_LABEL: Final = "label_42CFRPart2"
 # Codes of restful-interaction (FHIR R4) that an exchange here can be.
 _INTERACTIONS: Final = frozenset(
-    {"read", "vread", "history", "search", "search-type", "search-system", "create", "update", "transaction", "batch"}
+    {"read", "vread", "history", "search", "search-type", "search-system", "create", "update", "patch", "transaction"}
+    | {"batch", "operation"}
 )
 _SAYS: Final = {
     Outcome.ABORTED: "the answer broke off: some of it may have been received",

@@ -14,6 +14,7 @@ import msgspec
 from gateway.fhir.operations import Operation, offered
 from gateway.fhir.search_offers import BEYOND, Offer, Offers, Standing
 from gateway.proxy.surface import Surface
+from gateway.proxy.writable import NOT_CREATED, NOT_UPDATED
 
 NOT_SERVED: Final = frozenset({"AuditEvent", "Consent", "Subscription"})
 """Types that are neither read nor searched here: who saw what, who may see what (leaks.md L041, L042, L053)."""
@@ -23,7 +24,11 @@ _PURPOSE: Final = "A token of a registered client, and one purpose of use: in th
 _REFUSED: Final = "Search parameters of the standard that are refused: "
 _SINCE: Final = "2026-11-22"
 _COMPARTMENTS: Final = ("patient", "encounter")
-_EVERYWHERE: Final = ("batch", "search-system", "transaction")
+_EVERYWHERE: Final = ("batch", "search-system")
+_MESSAGES: Final = {
+    "name": "process-message",
+    "definition": "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",
+}
 _DEFINED: Final = "http://hl7.org/fhir/CompartmentDefinition/"
 
 
@@ -35,6 +40,8 @@ def capability_statement(public_url: str, offers: Offers, surface: Surface, vers
     refused = frozenset(BEYOND).union(frozenset[str].intersection(*map(_refused, served)))
     operations = offered(terminology=surface.opened.terminology)
     versioned = surface.opened.history - surface.in_part - surface.trimmed
+    pushes = "create" in surface.opened.writes
+    offers_of_all = (*_EVERYWHERE, *(["transaction"] if pushes else []), *(["history-system"] if versioned else []))
     statement = {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -49,11 +56,12 @@ def capability_statement(public_url: str, offers: Offers, surface: Surface, vers
                 "mode": "server",
                 "documentation": f"{_WHY} {_REFUSED}{', '.join(sorted(refused))}.",
                 "security": {"description": _PURPOSE},
-                "resource": [_resource(offer, common, refused, operations, versioned) for offer in served],
-                "interaction": [{"code": code} for code in (*_EVERYWHERE, *(["history-system"] if versioned else []))],
+                "resource": [_resource(offer, common, refused, operations, versioned, surface) for offer in served],
+                "interaction": [{"code": code} for code in offers_of_all],
                 "searchParam": [{"name": name, "type": kind} for name, kind in sorted(common.items())],
                 "compartment": [f"{_DEFINED}{name}" for name in _COMPARTMENTS],
             }
+            | ({"operation": [_MESSAGES]} if pushes else {})
         ],
     }
     return msgspec.json.encode(statement)
@@ -80,8 +88,9 @@ def _resource(
     refused: frozenset[str],
     operations: Sequence[Operation],
     versioned: frozenset[str],
+    surface: Surface,
 ) -> dict[str, Any]:
-    interactions = ["read", "search-type", *(["create"] if offer.type == "Bundle" else [])]
+    interactions = ["read", "search-type", *_written(offer.type, surface)]
     if offer.type in versioned:
         interactions += ["vread", "history-instance", "history-type"]
     found: dict[str, Any] = {
@@ -103,3 +112,11 @@ def _resource(
     if named:
         found["operation"] = [{"name": name.removeprefix("$"), "definition": url} for name, url in named.items()]
     return found
+
+
+def _written(type_: str, surface: Surface) -> list[str]:
+    """Give what may be written of a type, for callers who may get a record in part."""
+    writes = surface.opened.writes
+    closed = NOT_UPDATED | surface.definitions | surface.in_part | surface.trimmed
+    created = ["create"] if "create" in writes and type_ not in NOT_CREATED else []
+    return created + ([name for name in ("update", "patch") if name in writes] if type_ not in closed else [])

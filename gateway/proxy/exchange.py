@@ -24,13 +24,14 @@ from gateway.proxy.dispatch import Prepare, prepare_for, with_parameters
 from gateway.proxy.incoming import Incoming
 from gateway.proxy.live import Door, Services
 from gateway.proxy.outcomes import Own
-from gateway.proxy.posted import Posted, read_posted
+from gateway.proxy.posted import Posted, read_posted, read_single
 from gateway.proxy.pushing import push
 from gateway.proxy.sending import send
 from gateway.proxy.telemetry import Trace
 from gateway.proxy.validators import Validators
 
 ATTEMPTS: Final = 3
+_POSTED: Final = frozenset({Kind.BUNDLE, Kind.COLLECTION, Kind.MESSAGE, Kind.CREATE})
 
 
 async def carry_out(
@@ -49,7 +50,7 @@ async def carry_out(
         await incoming.no_body()
         return Own(200, door.capability)
     asked = await identify(incoming, interaction.kind.value, door, directory, services, writer.request_id)
-    if interaction.kind in {Kind.BUNDLE, Kind.COLLECTION}:
+    if interaction.kind in _POSTED:
         posted = await _read_posted(incoming, interaction, door, asked)
         await door.proof.require()
         return await _posted(asked, posted, writer)
@@ -110,6 +111,8 @@ async def _read_posted(incoming: Incoming, interaction: Interaction, door: Door,
     raw = await incoming.body()
     types = door.tools.elements.resources
     opened = door.surface.opened
+    if interaction.kind is Kind.CREATE:
+        return read_single(raw, interaction.type or "", own=door.own, limits=asked.json_limits)
     return read_posted(raw, interaction.kind, types=types, own=door.own, limits=asked.json_limits, opened=opened)
 
 

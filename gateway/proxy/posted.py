@@ -1,10 +1,11 @@
-"""A posted Bundle, by form: what may be asked of the gateway in one, before anything of it is decided.
+"""What is posted, by form: what may be asked of the gateway in one body, before anything of it is decided.
 
 Rules of this file
-1. A transaction creates; a batch creates, or reads; a collection is stored as it is. No other method, condition or
-   type of Bundle, no address but a bare type (leaks.md L011, L029, L044, L078).
-2. What is policy, or would make the server act, is not written here: Consent, Group, List, Person, Patient.link (L080),
-   AuditEvent, Subscription (L042, L053).
+1. A transaction creates; a batch creates, or reads; a collection or document is stored as it is; a message goes to who
+   processes it; a single resource is created. No other method, condition or type of Bundle, no address but a bare type
+   (leaks.md L011, L029, L044, L078).
+2. What is policy, or would make the server act, is not written here (L080, L042, L053). A Group is data, such as a list
+   of members: a new one is named by no consent, and what is pushed is never policy input.
 3. Every refusal rests on the sender's own text.
 """
 
@@ -14,18 +15,18 @@ from typing import Final
 
 import msgspec
 
-from gateway.errors import BadRequest, Forbidden, GatewayError, Unprocessable
+from gateway.errors import BadRequest, Forbidden, GatewayError, NotSupported, Unprocessable
 from gateway.fhir.bundle import Bundle, Document, Entry, Request, read_document
 from gateway.fhir.formats import FHIR_JSON
-from gateway.fhir.interaction import CLOSED, Interaction, Kind, Opened, parse
+from gateway.fhir.interaction import CLOSED, REFUSALS, Interaction, Kind, Opened, Unoffered, parse
 from gateway.fhir.references import Base, Conditional
 from gateway.fhir.references import parse as parse_reference
 from gateway.fhir.strict import Limits, MalformedJson
 from gateway.fhir.view import ResourceView, every_view
+from gateway.proxy.writable import NOT_CREATED
 
 MOST_ENTRIES: Final = 1000
 MOST_GETS: Final = 50
-_NOT_WRITTEN: Final = frozenset({"AuditEvent", "Consent", "Group", "List", "Person", "Subscription"})
 # Relative, of plain characters; path and query are then read like those of a request.
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9/._$%-]*(\?[!$-~]*)?")
 
@@ -34,28 +35,27 @@ Get = Interaction | GatewayError
 
 
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
-    """A Bundle that may be decided. `gets` are those of a batch that reads; `path` is where the rest is forwarded to;
-    `interaction` is a code of FHIR's restful-interaction."""
+    """A body that may be decided. `gets` are those of a batch that reads; `path` is where the rest is forwarded to;
+    `interaction` is a code of FHIR's restful-interaction; `makes` is the type of the one resource that is made of it,
+    "" for those of a batch or transaction and for a message."""
 
     raw: bytes
     document: Document
     bundle: Bundle
     interaction: str
     path: str
+    makes: str = ""
     gets: tuple[Get, ...] = ()
 
 
 def read_posted(
     raw: bytes, kind: Kind, *, types: frozenset[str], own: frozenset[Base], limits: Limits, opened: Opened = CLOSED
 ) -> Posted:
-    """Read a posted body. `types` are those of R4, `own` the bases of this server.
+    """Read a posted Bundle. `types` are those of R4, `own` the bases of this server.
 
-    Raises BadRequest, Unprocessable and Forbidden by the rules above.
+    Raises BadRequest, NotSupported, Unprocessable and Forbidden by the rules above.
     """
-    try:
-        document = read_document(raw, limits=limits)
-    except MalformedJson as wrong:
-        raise BadRequest(f"the body cannot be read: {wrong.why}") from None
+    document = read_body(raw, limits)
     bundle = document.bundle
     if bundle is None:
         raise Unprocessable("the body is not a Bundle")
@@ -64,28 +64,96 @@ def read_posted(
         raise Unprocessable("the Bundle has an element that the gateway does not read")
     if not 0 < len(bundle.entries) <= MOST_ENTRIES:
         raise Unprocessable(f"a Bundle has to have 1 to {MOST_ENTRIES} entries")
-    _refuse_conditional_references(document.views, own)
+    refuse_conditional_references(document.views, own)
     if kind is Kind.COLLECTION:
-        return _collection(raw, document, bundle)
+        return _kept(raw, document, bundle)
+    if kind is Kind.MESSAGE:
+        return _message(raw, document, bundle)
     if bundle.type not in {"transaction", "batch"}:
         raise Unprocessable("a Bundle posted here has to be a transaction or a batch")
     requests = [_request(entry, index) for index, entry in enumerate(bundle.entries)]
     gets: tuple[Get, ...] = ()
     if bundle.type == "batch" and any(request.method == "GET" for request in requests):
         gets = _gets(bundle.entries, requests, types, opened)
+    elif "create" not in opened.writes:
+        status, text = REFUSALS[Unoffered.CREATE]
+        raise NotSupported(text, status, "GET, HEAD, OPTIONS, POST")
     else:
         for index, (entry, request) in enumerate(zip(bundle.entries, requests, strict=True)):
             _check_create(entry, request, index)
     return Posted(raw=raw, document=document, bundle=bundle, interaction=bundle.type, path="", gets=gets)
 
 
-def _collection(raw: bytes, document: Document, bundle: Bundle) -> Posted:
-    if bundle.type != "collection":
-        raise Unprocessable("a Bundle posted here has to be a collection")
+def read_single(raw: bytes, type_: str, *, own: frozenset[Base], limits: Limits) -> Posted:
+    """Read one resource that is to be created as of type `type_`. It is decided as the one entry of a batch, whose
+    references are the receiver's to settle (R4 http.html 3.1.0.8). Raises as `read_posted` does."""
+    view = read_one(raw, type_, own=own, limits=limits)
+    bundle = Bundle(type="batch", entries=(Entry(at="", view=view),))
+    return Posted(
+        raw=raw, document=Document((view,), bundle), bundle=bundle, interaction="create", path=f"/{type_}", makes=type_
+    )
+
+
+def read_one(raw: bytes, type_: str, *, own: frozenset[Base], limits: Limits) -> ResourceView:
+    """Read a body that is one resource of a type which may be written. Raises as `read_posted` does."""
+    document = read_body(raw, limits)
+    view = document.views[0] if document.views and document.bundle is None else None
+    if view is None or view.type != type_:
+        raise Unprocessable("the body is not a resource of the type that the address names")
+    refuse_conditional_references((view,), own)
+    check_written(view, "the body")
+    return view
+
+
+def read_body(raw: bytes, limits: Limits) -> Document:
+    """Read a body as strict JSON. Raises BadRequest."""
+    try:
+        return read_document(raw, limits=limits)
+    except MalformedJson as wrong:
+        raise BadRequest(f"the body cannot be read: {wrong.why}") from None
+
+
+def check_written(top: ResourceView, where: str) -> None:
+    """Raise Forbidden where a resource, or one inside it, is not written here (rule 2)."""
+    for view in every_view(top):
+        if view.type in NOT_CREATED:
+            raise Forbidden(f"{where}: `{view.type}` cannot be written here")
+        if view.type == "Patient" and "link" in view.tree:
+            raise Forbidden(f"{where}: `Patient.link` cannot be written here")
+
+
+def _kept(raw: bytes, document: Document, bundle: Bundle) -> Posted:
+    """A collection or document: it is kept as one record, what it holds is not the server's."""
+    if bundle.type not in {"collection", "document"}:
+        raise Unprocessable("a Bundle posted here has to be a collection or a document")
+    _check_plain(bundle, bundle.type)
+    if bundle.type == "document" and _first(bundle) != "Composition":
+        raise Unprocessable("the first entry of a document has to be its Composition")
+    return Posted(raw=raw, document=document, bundle=bundle, interaction="create", path="/Bundle", makes="Bundle")
+
+
+def _message(raw: bytes, document: Document, bundle: Bundle) -> Posted:
+    """A message: whoever processes it may write what it holds (R4 messaging.html)."""
+    if bundle.type != "message":
+        raise Unprocessable("a Bundle posted here has to be a message")
+    _check_plain(bundle, bundle.type)
+    if _first(bundle) != "MessageHeader":
+        raise Unprocessable("the first entry of a message has to be its MessageHeader")
     for index, entry in enumerate(bundle.entries):
-        if entry.request is not None or entry.response is not None or entry.view is None:
-            raise Unprocessable(f"entry {index} does not belong in a collection")
-    return Posted(raw=raw, document=document, bundle=bundle, interaction="create", path="/Bundle")
+        if entry.view is not None:
+            check_written(entry.view, f"entry {index}")
+    return Posted(raw=raw, document=document, bundle=bundle, interaction="operation", path="/$process-message")
+
+
+def _check_plain(bundle: Bundle, kind: str) -> None:
+    for index, entry in enumerate(bundle.entries):
+        if entry.request is not None or entry.response is not None or entry.mode is not None or entry.view is None:
+            raise Unprocessable(f"entry {index} does not belong in a {kind}")
+
+
+def _first(bundle: Bundle) -> str:
+    view = bundle.entries[0].view
+    return view.type if view is not None else ""
 
 
 def _request(entry: Entry, index: int) -> Request:
@@ -104,11 +172,7 @@ def _check_create(entry: Entry, request: Request, index: int) -> None:
         raise Unprocessable(f"entry {index} has to be a create (POST); no other method is supported here")
     if entry.view is None or entry.view.type != request.url:
         raise Unprocessable(f"the address of entry {index} has to be the type of its resource")
-    for view in every_view(entry.view):
-        if view.type in _NOT_WRITTEN:
-            raise Forbidden(f"entry {index}: `{view.type}` cannot be written here")
-        if view.type == "Patient" and "link" in view.tree:
-            raise Forbidden(f"entry {index}: `Patient.link` cannot be written here")
+    check_written(entry.view, f"entry {index}")
 
 
 def _gets(entries: Iterable[Entry], requests: list[Request], types: frozenset[str], opened: Opened) -> tuple[Get, ...]:
@@ -124,14 +188,15 @@ def _get(request: Request, types: frozenset[str], opened: Opened) -> Get:
     try:
         address, asked = f"/{path}".encode("ascii"), query.encode("ascii")
         interaction = parse("GET", address, asked, types=types, accept=FHIR_JSON, opened=opened)
-        if interaction.kind in {Kind.CAPABILITIES, Kind.BUNDLE, Kind.COLLECTION}:
+        if interaction.kind is Kind.CAPABILITIES:
             raise Unprocessable("an entry of a batch reads or searches")
     except GatewayError as refused:
         return refused
     return interaction
 
 
-def _refuse_conditional_references(views: Iterable[ResourceView], own: frozenset[Base]) -> None:
+def refuse_conditional_references(views: Iterable[ResourceView], own: frozenset[Base]) -> None:
+    """Raise Unprocessable for a reference that is a search: one text, whatever it would find (L011)."""
     texts = (
         reference.reference
         for top in views

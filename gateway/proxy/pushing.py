@@ -1,7 +1,7 @@
 """A push: the caller discloses to the route's owner. Decided and recorded before a byte of it is forwarded.
 
 Rules of this file
-1. A transaction with anything held back is refused whole; its sender is told of its own entries (403).
+1. A transaction or message with anything held back is refused whole; its sender is told of its own entries (403).
 2. The upstream's answer is not passed on: status and place of each entry are told in our own words and links (L077).
 3. A forwarded body whose receipt is not known is completed as `unknown`: it counts as disclosed (law 8).
 """
@@ -29,7 +29,7 @@ from gateway.proxy.posted import Posted
 from gateway.proxy.sending import complete, unchanged
 from gateway.proxy.upstream import Refused, Written
 from gateway.release.compose import manifest_of
-from gateway.release.pushed import compose_push, told_of
+from gateway.release.pushed import compose_create, compose_push, told_of
 from gateway.release.released import Released
 
 ATTEMPTS: Final = 3
@@ -45,7 +45,8 @@ async def push(asked: Asked, posted: Posted) -> Own:
         context = Context(door, asked.json_limits)
         facts = await gather(posted.document, exchange, context, door, asked.directory, services.consents)
         judgement = judge(posted.document, facts, door.tools)
-        released = compose_push(posted.raw, posted.document, judgement)
+        single = bool(posted.makes) and posted.makes != "Bundle"
+        released = (compose_create if single else compose_push)(posted.raw, posted.document, judgement)
         manifest = manifest_of([judgement])
         services.telemetry.decided(door.name, manifest.decisions)
         written = asked.intent(exchange, manifest, facts.revisions)
@@ -81,7 +82,7 @@ async def _forward(
         outcome, detail, status = Outcome.SENT, "", done.status
     except Refused:
         outcome, detail = Outcome.SENT, "not accepted"
-        raise Unprocessable("the server behind the gateway did not accept the Bundle") from None
+        raise Unprocessable("the server behind the gateway did not accept it") from None
     finally:
         if sending is not None:
             sending.cancel()
@@ -91,11 +92,13 @@ async def _forward(
 
 def _answer(asked: Asked, posted: Posted, judgement: Judgement, done: Written) -> Own:
     """Tell the sender what became of its entries. Raises UpstreamFault where the upstream's answer cannot be read."""
-    if posted.interaction == "create":
-        place = _place(asked, done.location, "Bundle")
+    if posted.makes:
+        place = _place(asked, done.location, posted.makes)
         if place is None:
             raise UpstreamFault
-        return told(201, "the Bundle was stored", told_of(judgement), {"Location": place})
+        return told(201, f"the {posted.makes} was stored", told_of(judgement), {"Location": place})
+    if posted.interaction == "operation":
+        return told(200, "the message was taken", (), {})
     forwarded = [entry for entry in posted.bundle.entries if _goes(entry, judgement)]
     results = dict(zip((entry.at for entry in forwarded), _results(asked, posted, forwarded, done), strict=True))
     lines = {line.partition(" ")[0].removesuffix("/resource"): line for line in told_of(judgement)}

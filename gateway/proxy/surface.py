@@ -6,12 +6,15 @@ Rules of this file
    trade-offs, L046).
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from gateway.errors import NotSupported
 from gateway.fhir.interaction import REFUSALS, Interaction, Kind, Opened, Unoffered
 from gateway.policy.model import Policy
 from gateway.proxy.abilities import Abilities
+from gateway.proxy.writable import NOT_UPDATED
 from gateway.release.projection import Projector
 from gateway.settings import Route
 
@@ -31,11 +34,19 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True):
     abilities: Abilities
     in_part: frozenset[str]
     trimmed: frozenset[str]
+    definitions: frozenset[str]  # what is of no patient
 
     def versioned(self, policy: Policy, participant_type: str) -> frozenset[str]:
         """Give the types whose versions a class of callers may read."""
         whole = self._whole(policy, participant_type)
         return self.opened.history if whole else self.opened.history - self.in_part - self.trimmed
+
+    def updatable(self, policy: Policy, participant_type: str) -> Callable[[str], bool]:
+        """Give what tells whether a class of callers may update records of a type: those it gets whole or not at all
+        (L079), by which nothing else is decided."""
+        in_part = frozenset() if self._whole(policy, participant_type) else self.in_part | self.trimmed
+        closed = NOT_UPDATED | self.definitions | in_part
+        return lambda type_: type_ not in closed
 
     def check(self, interaction: Interaction, policy: Policy, participant_type: str) -> None:
         """Raise the refusal of a history that this class of callers is not offered, as if no route had it."""
@@ -51,9 +62,10 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True):
 def surface_of(route: Route, policy: Policy, projector: Projector, abilities: Abilities) -> Surface:
     """Give the surface of a route under a policy."""
     return Surface(
-        opened=Opened(route.history, route.terminology),
+        opened=Opened(route.history, route.terminology, route.writes),
         projector=projector,
         abilities=abilities,
         in_part=frozenset(policy.parts.types),
         trimmed=frozenset(name for one in policy.minimum_necessary for name in one.elements),
+        definitions=policy.no_patient_types,
     )

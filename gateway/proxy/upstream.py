@@ -141,7 +141,7 @@ class Upstream:
             ) as response:
                 if response.status in range(400, 500) and response.status not in {401, 403, 408, 429}:
                     raise Refused
-                if response.status not in {200, 201}:
+                if response.status not in {200, 201, 202, 204}:
                     raise UpstreamFault
                 return Written(response.status, response.headers.get("Location", ""), await self._held(response))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

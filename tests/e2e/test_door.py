@@ -139,7 +139,8 @@ FORMS = [
     ("PATCH", "Patient/rosa", 405),
     ("DELETE", "Patient/rosa", 405),
     ("TRACE", "Patient/rosa", 405),
-    ("POST", "Observation", 405),
+    ("POST", "Observation", 422),
+    ("POST", "$process-message?async=true", 400),
     ("GET", "AuditEvent?_id=1", 501),
     ("GET", "Consent?patient=rosa", 501),
     ("GET", "Subscription/1", 501),
@@ -310,7 +311,9 @@ async def test_the_capability_statement_is_ours(gate, log):
     assert "CapabilityStatement" == statement["resourceType"]
     assert f"{gate.data}/t/hospital" == statement["implementation"]["url"]
     types = {one["type"]: one for one in statement["rest"][0]["resource"]}
-    assert {"read", "search-type"} == {one["code"] for one in types["Observation"]["interaction"]}
+    assert {"read", "search-type", "create"} == {one["code"] for one in types["Observation"]["interaction"]}
+    assert {"read", "search-type"} == {one["code"] for one in types["CareTeam"]["interaction"]}
+    assert ["process-message"] == [one["name"] for one in statement["rest"][0]["operation"]]
     assert not {"AuditEvent", "Consent", "Subscription"} & set(types)
     assert b"embedded" not in answers[0].body
     assert [] == log

@@ -84,6 +84,8 @@ def refusal(method, path, query=b"", **headers):
         ("POST", b"/", b"", JSON, Interaction(Kind.BUNDLE)),
         ("POST", b"", b"", "application/json; charset=UTF-8", Interaction(Kind.BUNDLE)),
         ("POST", b"/Bundle", b"", f'{JSON};fhirVersion="4.0"', Interaction(Kind.COLLECTION, "Bundle")),
+        ("POST", b"/Observation", b"", JSON, Interaction(Kind.CREATE, "Observation")),
+        ("POST", b"/$process-message", b"", JSON, Interaction(Kind.MESSAGE)),
         ("GET", b"/%50atient/%50%31", b"", None, Interaction(Kind.READ, "Patient", "P1")),
     ],
 )
@@ -108,14 +110,14 @@ REFUSED = [
     ("GET", b"/$stats", Unoffered.OPERATION),
     ("GET", b"/Patient/1/$graph", Unoffered.OPERATION),
     ("GET", b"/Observation/$validate-code", Unoffered.OPERATION),
-    ("POST", b"/$process-message", Unoffered.OPERATION),
+    ("POST", b"/Observation/$process-message", Unoffered.OPERATION),
+    ("GET", b"/$process-message", Unoffered.METHOD),
     ("GET", b"/Observation/1/_history/2/$meta", Unoffered.OPERATION),
     ("GET", b"/$export", Unoffered.EXPORT),
     ("POST", b"/Group/1/$export", Unoffered.EXPORT),
     ("GET", b"/Patient/%24export", Unoffered.EXPORT),
     ("POST", b"/$graphql", Unoffered.GRAPHQL),
     ("GET", b"/Patient/1/$graphql", Unoffered.GRAPHQL),
-    ("POST", b"/Observation", Unoffered.CREATE),
     ("PUT", b"/Observation/1", Unoffered.UPDATE),
     ("PATCH", b"/Observation/1", Unoffered.PATCH),
     ("DELETE", b"/Observation/1", Unoffered.DELETE),
@@ -144,8 +146,8 @@ def test_what_fhir_knows_and_the_gateway_does_not_offer_is_refused_by_its_own_te
 
 
 def test_every_refusal_has_a_case_here():
-    """No refusal is in the table without a request that gets it."""
-    assert set(Unoffered) == {name for _, _, name in REFUSED}
+    """No refusal is in the table without a request that gets it; a create is refused where the route is closed."""
+    assert set(Unoffered) == {name for _, _, name in REFUSED} | {Unoffered.CREATE}
 
 
 def test_a_refusal_is_the_same_for_every_id():
@@ -494,3 +496,38 @@ def test_every_resource_type_of_r4_can_be_read_and_searched(elements):
     for type_ in elements.resources - {"Parameters"}:
         assert Kind.READ == parse("GET", f"/{type_}/1".encode(), b"", types=elements.resources).kind
         assert Kind.SEARCH == parse("GET", f"/{type_}".encode(), b"", types=elements.resources).kind
+
+
+READ_ONLY, ALL_WRITES = Opened(writes=frozenset()), Opened(writes=frozenset({"create", "update", "patch"}))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (b"/Observation", Unoffered.CREATE),
+        (b"/Bundle", Unoffered.CREATE),
+        (b"/$process-message", Unoffered.OPERATION),
+    ],
+)
+def test_a_route_that_takes_nothing_refuses_every_push(path, name):
+    """Where the route opens no writes, creates and messages are refused by form."""
+    found = refusal("POST", path, opened=READ_ONLY)
+
+    assert REFUSALS[name] == (found.status, found.message)
+
+
+def test_updates_and_patches_are_read_where_the_route_opens_them():
+    """PUT and PATCH of an instance are named, a patch by its own media type; conditional ones stay refused."""
+    patch = "application/json-patch+json"
+
+    assert Interaction(Kind.UPDATE, "Observation", "1") == asked(
+        "PUT", b"/Observation/1", content_type=JSON, opened=ALL_WRITES
+    )
+    assert Interaction(Kind.PATCH, "Observation", "1") == asked(
+        "PATCH", b"/Observation/1", content_type=patch, opened=ALL_WRITES
+    )
+    assert 405 == refusal("PUT", b"/Observation", content_type=JSON, opened=ALL_WRITES).status
+    assert 405 == refusal("DELETE", b"/Observation/1", opened=ALL_WRITES).status
+    assert (b"/Observation/1", "PATCH") == build(Interaction(Kind.PATCH, "Observation", "1"))[1::-1]
+    with pytest.raises(UnsupportedMedia):
+        asked("PATCH", b"/Observation/1", content_type=JSON, opened=ALL_WRITES)
