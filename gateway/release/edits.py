@@ -1,7 +1,8 @@
 """Listed edits applied to a resource's exact text. The only place where text inside a resource changes.
 
 Rules of this file (law 5)
-1. Every value that is on no edited path keeps its own text, white space and all; without edits the text is the same.
+1. Every value that is on no edited path keeps its own text, and what stays its white space (gateway.release.spacing);
+   without edits the text is the same.
 2. A cut that leaves an array or object empty takes that away too: FHIR knows neither (R4 json.html).
 3. What is cut or replaced takes its `_sibling` along: extensions speak of the value that was there. Arrays of
    primitives stay aligned with theirs; what is cut from the sibling alone leaves a null, and nulls alone go.
@@ -12,14 +13,14 @@ Rules of this file (law 5)
 from collections.abc import Iterable
 from typing import Final
 
-import msgspec
-
 from gateway.decision.model import Edit, Op
 from gateway.fhir.pointer import index, items_of, members_of, segments
 from gateway.fhir.strict import decode
+from gateway.release.spacing import Slots
 
 _NULL: Final = b"null"
 _APPEND: Final = "-"
+_Item = tuple[int | None, str, bytes]  # where it stood (None: it is new), a member's name, its text
 
 
 class _Place:
@@ -57,10 +58,12 @@ def apply(raw: bytes, edits: Iterable[Edit]) -> bytes:
         _enter(root, edit)
     if not root.below:
         return raw
-    text = _edited(raw.strip(), root)
+    inner = raw.strip()
+    text = _edited(inner, root)
     if text is None:
         raise ValueError("nothing is left of the text")
-    return text
+    before, _, after = raw.partition(inner)
+    return before + text + after
 
 
 def _enter(root: _Place, edit: Edit) -> None:
@@ -118,8 +121,9 @@ def _object(text: bytes, place: _Place) -> bytes | None:
         if name not in members:
             results[name] = _new_member(below)
     kept = [(name, results[name]) for name in (*members, *(name for name in results if name not in members))]
-    left = [msgspec.json.encode(name) + b":" + value for name, value in kept if value is not None]
-    return b"{" + b",".join(left) + b"}" if left else None
+    places = {name: number for number, name in enumerate(members)}
+    left = [(places.get(name), name, value) for name, value in kept if value is not None]
+    return Slots(text, list(members.values())).joined(left) if left else None
 
 
 def _new_member(place: _Place) -> bytes:
@@ -133,13 +137,13 @@ def _new_member(place: _Place) -> bytes:
 def _array(text: bytes, place: _Place) -> bytes | None:
     items = [bytes(item) for item in items_of(text)]
     _check_places(place, len(items))
-    kept: list[bytes] = []
+    kept: list[_Item] = []
     for number, item in enumerate(items):
         below = place.below.get(str(number), _UNTOUCHED)
-        kept += below.inserted
+        kept += _fresh(below.inserted)
         if (new := _edited(item, below)) is not None:
-            kept.append(new)
-    return _listed(kept + _at_end(place, len(items)))
+            kept.append((number, "", new))
+    return _listed(text, items, kept + _fresh(_at_end(place, len(items))))
 
 
 def _pair(value: bytes, sibling: bytes, place: _Place, beside: _Place) -> tuple[bytes | None, bytes | None]:
@@ -161,20 +165,29 @@ def _aligned(value: bytes, sibling: bytes, place: _Place, beside: _Place) -> tup
     _check_places(beside, length)
     if any(below.inserted for below in beside.below.values()):
         raise ValueError("an insert among the extensions of an array")
-    rows: list[tuple[bytes, bytes]] = []
+    rows: list[tuple[int | None, bytes, bytes]] = []
     for number in range(length):
         here, there = place.below.get(str(number), _UNTOUCHED), beside.below.get(str(number), _UNTOUCHED)
-        rows += [(new, _NULL) for new in here.inserted]
+        rows += [(None, new, _NULL) for new in here.inserted]
         if here.cut:
             continue
         item = values[number] if number < len(values) else _NULL
         extra = _NULL if here.gone or number >= len(besides) else besides[number]
         row = (_edited(item, here) or _NULL, extra if here.gone else _edited(extra, there) or _NULL)
         if row != (_NULL, _NULL) or (item, extra) == row:
-            rows.append(row)
-    rows += [(new, _NULL) for new in _at_end(place, length)]
-    first, second = [one for one, _ in rows], [other for _, other in rows]
-    return value if first == values else _listed(first), sibling if second == besides else _listed(second)
+            rows.append((number, *row))
+    rows += [(None, new, _NULL) for new in _at_end(place, length)]
+    first, second = [one for _, one, _ in rows], [other for *_, other in rows]
+    return (
+        value if first == values else _listed(value, values, _rows(rows, first, len(values))),
+        sibling if second == besides else _listed(sibling, besides, _rows(rows, second, len(besides))),
+    )
+
+
+def _rows(rows: list[tuple[int | None, bytes, bytes]], texts: list[bytes], length: int) -> list[_Item]:
+    """Give the items of one of two aligned arrays, which had `length`: beyond it a place is new."""
+    places = [place if place is not None and place < length else None for place, *_ in rows]
+    return [(place, "", text) for place, text in zip(places, texts, strict=True)]
 
 
 def _check_places(place: _Place, length: int) -> None:
@@ -189,6 +202,10 @@ def _at_end(place: _Place, length: int) -> list[bytes]:
     return [value for end in (str(length), _APPEND) if end in place.below for value in place.below[end].inserted]
 
 
-def _listed(items: list[bytes]) -> bytes | None:
-    """Give the text of an array, None for one that is empty or holds nothing but nulls."""
-    return None if all(item == _NULL for item in items) else b"[" + b",".join(items) + b"]"
+def _fresh(values: list[bytes]) -> list[_Item]:
+    return [(None, "", value) for value in values]
+
+
+def _listed(text: bytes, before: list[bytes], items: list[_Item]) -> bytes | None:
+    """Give the text of an array that held `before`, None for one that is empty or holds nothing but nulls."""
+    return None if all(item == _NULL for *_, item in items) else Slots(text, before).joined(items)

@@ -27,7 +27,41 @@ def test_untouched_values_keep_their_own_text():
     """Decimals, escapes and white space beside an edited path leave as they came."""
     raw = b'{"value": {"value" : 1.10, "unit":"\\u006dg"}, "big":1e400, "note":[ {"text":"x"} ], "code": "a"}'
 
-    assert b'{"value":{"value" : 1.10, "unit":"\\u006dg"},"big":1e400,"code":"a"}' == apply(raw, cut("/note"))
+    assert b'{"value": {"value" : 1.10, "unit":"\\u006dg"}, "big":1e400, "code": "a"}' == apply(raw, cut("/note"))
+
+
+STYLES = {
+    "compact": lambda tree: json.dumps(tree, separators=(",", ":")),
+    "spaced": json.dumps,
+    "line by line": lambda tree: json.dumps(tree, indent=2) + "\n",
+    "with tabs and returns": lambda tree: "\r\n" + json.dumps(tree, indent="\t", separators=(" ,", " : ")),
+    "spaced within": lambda tree: json.dumps(tree).replace("{", "{ ").replace("}", " }").replace("[", "[ "),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("path", ["/a", "/b", "/c", "/b/0", "/b/1", "/b/2", "/c/x", "/c/y", "/d/0/z", "/n/0", "/_n/1"])
+def test_what_is_left_is_written_as_if_it_had_been_alone(style, path):
+    """No printer's white space tells that something was cut: first, last, in between, alone, beside extensions."""
+    tree = {"a": 1, "b": [1, {"q": 2}, 3], "c": {"x": 1, "y": [2]}, "d": [{"z": 1}], "n": ["s", "t"]}
+    tree["_n"] = [{"id": "i"}, {"id": "j"}]
+    left = cut_from(json.loads(json.dumps(tree)), path)
+
+    assert STYLES[style](left).encode() == apply(STYLES[style](tree).encode(), cut(path))
+
+
+def cut_from(tree: dict, path: str) -> dict:
+    """The tree that never had what the path leads to."""
+    if path == "/d/0/z":
+        return {name: value for name, value in tree.items() if name != "d"}
+    if path == "/n/0":
+        return tree | {"n": ["t"], "_n": [{"id": "j"}]}
+    if path == "/_n/1":
+        return tree | {"_n": [{"id": "i"}, None]}
+    *way, last = path.strip("/").split("/")
+    held = tree[way[0]] if way else tree
+    del held[int(last) if isinstance(held, list) else last]
+    return tree
 
 
 def test_a_cut_that_empties_a_container_takes_it_away():
