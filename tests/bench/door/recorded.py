@@ -88,7 +88,8 @@ async def record(fixture: Fixture, places: Places, folder: Path) -> tuple[Taped,
             if response.status != 200:
                 raise RuntimeError(f"{question.name}: {response.status} {body[:300]!r}")
             heard = dict(tape.heard)
-            answers |= heard | {f"/fhir{question.path}": next(iter(heard.values()))}
+            first = next(body for target, body in heard.items() if target != "/fhir/metadata")
+            answers |= heard | {f"/fhir{question.path}": first}
             calls[question.name], given[question.name] = tuple(heard), body
             told = f"http://127.0.0.1:{places.control}/control/explain/{response.headers['X-Request-Id']}"
             async with session.get(told, headers={"Authorization": f"Bearer {officer}"}) as explained:

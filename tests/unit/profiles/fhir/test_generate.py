@@ -49,20 +49,33 @@ def test_inherited_elements_stand_with_the_type_that_defines_them():
     } == types
 
 
+CODE, BACKBONE = [0, 1, ["code"]], [0, 0, ["Au.b"]]
+TYPES = {
+    "Au": ["DomainResource", {"b": BACKBONE, "e": CODE, "subject": [0, 1, ["Reference"]], "at[x]": [0, 1, ["date"]]}],
+    "Au.b": ["BackboneElement", {"c": CODE}],
+    "Be": ["DomainResource", {"d": CODE, "patient": [0, 1, ["Reference"]]}],
+    "AuBe": ["DomainResource", {"c": CODE}],
+}
+TYPES["Au"][1] |= {"value[x]": [0, 1, ["CodeableConcept", "Quantity"]], "telecom": [0, 0, ["ContactPoint"]]}
+
+
 @pytest.mark.parametrize(
-    ("expression", "paths"),
+    ("expression", "paths", "only"),
     [
-        ("A.b", ["b"]),
-        ("A.b.c | B.d | A.e", ["b.c", "e"]),
-        ("A.subject.where(resolve() is Patient)", ["subject"]),
-        ("(A.value as CodeableConcept)", ["value"]),
-        ("A.medication.as(Reference)", ["medication"]),
-        ("AB.c", []),
+        ("Au.b", ["b"], []),
+        ("Au.b.c | Be.d | Au.e", ["b.c", "e"], []),
+        ("Au.subject.where(resolve() is Patient)", ["subject"], ["Patient"]),
+        ("(Au.value as CodeableConcept)", ["valueCodeableConcept"], []),
+        ("Au.value.as(Quantity)", ["valueQuantity"], []),
+        ("Au.at", ["atDate"], []),
+        ("Au.telecom.where(system='phone')", ["telecom[system=phone]"], []),
+        ("Au.unheard", [], []),
+        ("AuBe.c", [], []),
     ],
 )
-def test_which_elements_a_parameter_reads(expression, paths):
-    """The simple forms of the standard's expressions; a function ends the path."""
-    assert paths == list(paths_of(expression, "A"))
+def test_which_elements_a_parameter_reads(expression, paths, only):
+    """The simple forms of the standard's expressions, choices by their JSON names; any other form gives nothing."""
+    assert (paths, only) == paths_of(expression, "Au", TYPES)
 
 
 def test_a_parameter_stands_with_each_of_its_types():
@@ -71,13 +84,13 @@ def test_a_parameter_stands_with_each_of_its_types():
         "url": "http://hl7.org/fhir/SearchParameter/x",
         "code": "patient",
         "type": "reference",
-        "base": ["B", "A"],
+        "base": ["Be", "Au"],
         "target": ["Patient"],
-        "expression": "A.subject | B.patient",
+        "expression": "Au.subject | Be.patient",
     }
     other = parameter | {"url": "http://example.org/x"}
     assert {
-        "A": {"patient": ["reference", ["subject"], ["Patient"]]},
-        "B": {"patient": ["reference", ["patient"], ["Patient"]]},
-    } == parameters_of([parameter, other])
-    assert [] == parameters_of([parameter | {"target": [f"T{n}" for n in range(61)]}])["A"]["patient"][2]
+        "Au": {"patient": ["reference", ["subject"], ["Patient"]]},
+        "Be": {"patient": ["reference", ["patient"], ["Patient"]]},
+    } == parameters_of([parameter, other], TYPES)
+    assert [] == parameters_of([parameter | {"target": [f"T{n}" for n in range(61)]}], TYPES)["Au"]["patient"][2]
