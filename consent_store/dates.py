@@ -85,7 +85,7 @@ def _instant(text: str, parts: tuple[str, ...], fraction: str | None, offset: st
 
 def _offset(text: str) -> timedelta:
     hours, minutes = int(text[1:3]), int(text[4:6])
-    if hours > 14 or minutes > 59:
+    if minutes > 59 or hours * 60 + minutes > 14 * 60:
         raise ValueError("not a FHIR offset")
     size = timedelta(hours=hours, minutes=minutes)
     return -size if text[0] == "-" else size

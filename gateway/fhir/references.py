@@ -80,7 +80,7 @@ class Invalid(msgspec.Struct, frozen=True):
 Target = Local | Contained | Urn | Foreign | Conditional | Logical | Invalid
 
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
-_AUTHORITY: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+_AUTHORITY: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _PORTS: Final = {"http": 80, "https": 443}
 _URN: Final = re.compile(r"urn:(uuid|oid):[0-9A-Za-z.-]+", re.IGNORECASE)
 _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")

@@ -137,6 +137,13 @@ def test_what_extensions_and_texts_hold_is_not_checked():
     assert () == refusals(text(r4(extension=[odd], verification=[{"verified": True}])), "4.0", KnownCodes())
 
 
+@pytest.mark.parametrize("offset", ["+14:01", "-14:30", "+14:59", "+15:00", "+00:60"])
+def test_an_offset_that_no_zone_has_is_no_date(offset):
+    """R4 datatypes: an offset goes to 14:00 and no further."""
+    with pytest.raises(ValueError, match="not a FHIR offset"):
+        parse_date(f"2025-05-10T12:00:00{offset}")
+
+
 def test_the_ends_of_the_calendar_stay_in_it():
     """The first and the last day, read in the zones where they lie outside."""
     first, last = parse_date("0001-01-01"), parse_date("9999-12-31")

@@ -31,6 +31,7 @@ OWN = frozenset({UP})
         ("http://up.example/fhir/Patient/1", Local("Patient", "1")),
         ("http://up.example/fhir/Patient/1/_history/2", Local("Patient", "1", "2")),
         ("HTTP://UP.example:80/fhir/Patient/1", Local("Patient", "1")),
+        ("http://up.example:/fhir/Patient/1", Local("Patient", "1")),  # RFC 3986 section 3.2.3: the default port
         ("http://up.example/%66hir/Patient/%31", Local("Patient", "1")),
         ("http://up.example/fhir/Patient/1/", Local("Patient", "1")),
         ("#p", Contained("p")),
