@@ -1,4 +1,4 @@
-"""Texts that the fuzzing of the readers begins with: a few of each form, and HL7's own examples where they are there."""
+"""Texts that the fuzzing of the readers begins with: a few of each form, and HL7's own examples."""
 
 import json
 from pathlib import Path

@@ -3,9 +3,9 @@
 `make fuzz` does it for minutes, led by what the code covers.
 """
 
-import datetime
 import json
 import random
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,7 @@ def test_the_same_reading_or_a_refusal(name):
 
 WRONG = {
     "json": ("decode", json.loads),
-    "date": ("parse_date", datetime.date.fromisoformat),
+    "date": ("parse_date", date.fromisoformat),
     "reference": ("parse", lambda text, own: Local("Patient", text[-1:])),
     "query": ("parse_query", lambda raw: [(piece.decode("latin-1"), "") for piece in raw.split(b"&")]),
 }
