@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
+from consent_store.model import PatientKey
 from consent_store.store import Failed, Revision, StoreUnavailable, Subject
 from gateway.errors import Unavailable
 from gateway.ledger.model import AlreadyCompleted, Completion, LedgerUnavailable, Outcome, Recorded
@@ -21,6 +22,8 @@ from gateway.release.released import Released
 CHECK_S: Final = 10.0
 """How long a check of revisions may take; a store that does not answer is out of reach (503)."""
 
+_NOBODY: Final = (Subject(PatientKey("", "nobody")),)
+"""Asked for where an answer is about nobody: what is absent costs the look-up that what is withheld costs (L023)."""
 _COMPLETING: Final[set[asyncio.Task[None]]] = set()
 
 
@@ -51,7 +54,7 @@ async def unchanged(revisions: Mapping[Subject, Revision], services: Services) -
     """Say whether every subject's consents are still those an answer was decided on. Raises Unavailable."""
     try:
         async with asyncio.timeout(CHECK_S):
-            now = await services.consents.revisions(tuple(revisions))
+            now = await services.consents.revisions(tuple(revisions) or _NOBODY)
     except (StoreUnavailable, TimeoutError):
         raise Unavailable("the consents that this needs cannot be read") from None
     if any(isinstance(now.get(subject), Failed | None) for subject in revisions):

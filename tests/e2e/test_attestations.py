@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -14,6 +14,7 @@ from tests.e2e.world import AUDIENCE, World, embedded, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 CLAIM = "urn:consent-gateway:attestations"
 REFERRAL = "discloser_attests_advances_treatment"
 EMERGENCY = ("bona_fide_medical_emergency", "consent_cannot_be_obtained")
@@ -279,3 +280,50 @@ async def test_a_patient_of_unknown_age_is_no_adult(gate):
 async def test_a_program_is_one_by_its_type(gate):
     """Who is registered with a type that is a Part 2 program is one, whether or not the flag says so."""
     assert 404 == (await read(gate, "Encounter/ana-program", "valley-ehr")).status
+
+
+# Break-glass (leaks.md L063, L097) -----------------------------------------------------------------------------------
+PERSON = {"fhirUser": "Practitioner/9", "break_glass": {"reason": "unconscious on arrival"}}
+GLASS = {CLAIM: [{"fact": one, "patient": "Patient/ana"} for one in EMERGENCY]} | PERSON
+LACKING = {
+    "a client that may": ("valley-ehr", "ETREAT", GLASS),
+    "a clinician's client at all": ("hearth-intake", "ETREAT", GLASS),
+    "a named person": ("valley-er", "ETREAT", GLASS | {"fhirUser": None}),
+    "a reason": ("valley-er", "ETREAT", GLASS | {"break_glass": None}),
+    "a reason with words": ("valley-er", "ETREAT", GLASS | {"break_glass": {"reason": ""}}),
+    "an emergency": ("valley-er", "ETREAT", GLASS | {CLAIM: [GLASS[CLAIM][1]]}),
+    "consent out of reach": ("valley-er", "ETREAT", GLASS | {CLAIM: [GLASS[CLAIM][0]]}),
+    "this patient": (
+        "valley-er",
+        "ETREAT",
+        GLASS | {CLAIM: [one | {"patient": "Patient/dora"} for one in GLASS[CLAIM]]},
+    ),
+    "time": ("valley-er", "ETREAT", GLASS | {CLAIM: [one | {"exp": 1_600_000_000} for one in GLASS[CLAIM]]}),
+}
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+async def test_L063_L097_an_emergency_needs_everything_that_makes_it_one(gate, lacking):
+    """For an emergency purpose each precondition in turn is left out: nothing of the program's is told; with all it is."""
+    client, purpose, claims = LACKING[lacking]
+    said = {name: value for name, value in claims.items() if value is not None}
+    assert (await read(gate, "Encounter/ana-program", client, purpose, **said)).status in {403, 404}
+    assert 200 == (await read(gate, "Encounter/ana-program", "valley-er", "ETREAT", **GLASS)).status
+
+
+async def test_L097_an_emergency_ends_and_opens_no_psychotherapy_notes(gate, house):
+    """At the second its attestation ends it opens no more; notes of psychotherapy stay closed all the while."""
+    before, ends = gate.services.clock, clock.now().replace(microsecond=0) + timedelta(minutes=2)
+    lasting = GLASS | {CLAIM: [one | {"exp": int(ends.timestamp())} for one in GLASS[CLAIM]]}
+    notes = plan("ana-notes", "ana") | {"meta": {"security": [{"system": ACT_CODE, "code": "PSYTHPN"}]}}
+    house[2].store.put(json.dumps(notes).encode(), "CarePlan", "ana-notes")
+    assert 404 == (await read(gate, "CarePlan/ana-notes", "valley-er", "ETREAT", **lasting)).status
+    assert 200 == (await read(gate, "CarePlan/ana-plan", "valley-er", "ETREAT", **lasting)).status
+    found = []
+    try:
+        for at in (ends - timedelta(seconds=1), ends + timedelta(seconds=1)):
+            gate.serve_with(clock=lambda at=at: at)
+            found.append((await read(gate, "Encounter/ana-program", "valley-er", "ETREAT", **lasting)).status)
+    finally:
+        gate.serve_with(clock=before)
+    assert [200, 404] == found
