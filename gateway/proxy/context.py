@@ -152,7 +152,7 @@ async def gather(
 ) -> Facts:
     """Give the facts on which a document is judged. Raises UpstreamFault, and Unavailable without the consents."""
     own, source = door.own, door.route.source
-    shown = provenance_tells(door.policy, directory, exchange)
+    shown = door.route.provenance and provenance_tells(door.policy, directory, exchange)
     beside = await _records(document, context, door, shown=shown) if exchange.direction is Direction.READ else {}
     known = everyone(document, tuple(beside.values()), own, source, door.tools)
     if missing := unseen(known, source):
