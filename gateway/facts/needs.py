@@ -57,8 +57,8 @@ def first_round(views: Iterable[ResourceView], resolver: Resolver) -> Needs:
 
 
 def provenance_tells(policy: Policy, directory: Directory, exchange: Exchange) -> bool:
-    """Say whether a Provenance of a record shows what matters: that a Part 2 program of the directory made it, or what a
-    rule in force asks."""
+    """Say whether a Provenance of a record shows what matters: that a Part 2 program of the directory made it, or
+    what a rule in force asks."""
     if any(party.part2_program for party in directory.participants.values()):
         return True
     asked = (one for rule in in_force(policy, directory, exchange) for one in (*rule.needs, *rule.unless))
