@@ -82,6 +82,12 @@ class UnsupportedMedia(GatewayError):
     status, issue, fault = 415, "not-supported", Fault.CLIENT
 
 
+class PreconditionFailed(GatewayError):
+    """What a client may see is not what it holds any more, or changed while it wrote (412)."""
+
+    status, issue, fault = 412, "conflict", Fault.CLIENT
+
+
 class TooLarge(GatewayError):
     """A body over the limit (413)."""
 

@@ -57,6 +57,7 @@ class Asked:
     body: bytes
     base: str
     prefer: str = ""
+    match: str = ""
 
 
 class EmbeddedUpstream:
@@ -104,13 +105,21 @@ class EmbeddedUpstream:
         inside = path == self.base_path or path.startswith(self.base_path + "/")
         segments = tuple(unquote(part) for part in path.removeprefix(self.base_path).split("/") if part)
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{self.base_path}"
-        return Asked(scope["method"], segments if inside else ("", path), query, body, base, headers.get("prefer", ""))
+        return Asked(
+            scope["method"],
+            segments if inside else ("", path),
+            query,
+            body,
+            base,
+            headers.get("prefer", ""),
+            headers.get("if-match", ""),
+        )
 
     def _carry_out(self, asked: Asked, headers: dict[str, str]) -> Answer:
         if asked.path == ("metadata",) and asked.method == "GET":
             return self._metadata()
         self._authenticate(headers.get("authorization", ""))
-        if any(name in headers for name in ("if-none-exist", "if-match")):
+        if "if-none-exist" in headers or ("if-match" in headers and asked.method != "PUT"):
             raise Refused(400, "not-supported", "conditional requests are not supported")
         if asked.body and "json" not in headers.get("content-type", ""):
             raise Refused(415, "not-supported", f"cannot read {headers.get('content-type', 'a body without type')}")
@@ -190,7 +199,10 @@ class EmbeddedUpstream:
         type_, id_ = asked.path
         if self._tree(type_, asked.body).get("id") != id_:
             raise Refused(400, "invalid", f"the body's id must be {id_}, as in the URL")
-        created = self.store.read(type_, id_) is None
+        older = self.store.read(type_, id_)
+        created = older is None
+        if asked.match and (older is None or asked.match.removeprefix("W/").strip('"') != older.version):
+            raise Refused(412, "conflict", f"{type_}/{id_} has another version")
         held = self.store.put(asked.body, type_, id_)
         return written_answer(held, asked.base, created=created, minimal="return=minimal" in asked.prefer)
 

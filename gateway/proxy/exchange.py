@@ -28,6 +28,7 @@ from gateway.proxy.posted import Posted, read_posted, read_single
 from gateway.proxy.pushing import push
 from gateway.proxy.sending import send
 from gateway.proxy.telemetry import Trace
+from gateway.proxy.updating import Change, check_type, read_patched, read_update, update
 from gateway.proxy.validators import Validators
 
 ATTEMPTS: Final = 3
@@ -54,6 +55,10 @@ async def carry_out(
         posted = await _read_posted(incoming, interaction, door, asked)
         await door.proof.require()
         return await _posted(asked, posted, writer)
+    if interaction.kind in {Kind.UPDATE, Kind.PATCH}:
+        change = await _change(incoming, interaction, asked)
+        await door.proof.require()
+        return await update(asked, change)
     prepare = await _asked_for(incoming, interaction, asked)
     await door.proof.require()
     await disclose(asked, prepare, writer)
@@ -114,6 +119,14 @@ async def _read_posted(incoming: Incoming, interaction: Interaction, door: Door,
     if interaction.kind is Kind.CREATE:
         return read_single(raw, interaction.type or "", own=door.own, limits=asked.json_limits)
     return read_posted(raw, interaction.kind, types=types, own=door.own, limits=asked.json_limits, opened=opened)
+
+
+async def _change(incoming: Incoming, interaction: Interaction, asked: Asked) -> Change:
+    if incoming.values("if-none-exist") or incoming.values("if-none-match"):
+        raise NotSupported("this condition is not supported on an update", 400)
+    check_type(interaction, asked)
+    body, matches = await incoming.body(), tuple(incoming.values("if-match"))
+    return (read_update if interaction.kind is Kind.UPDATE else read_patched)(interaction, body, matches, asked)
 
 
 async def _posted(asked: Asked, posted: Posted, writer: Writer) -> Own | None:

@@ -16,7 +16,7 @@ import msgspec
 from consent_store.store import Revision, Subject
 from gateway.decision.judge import Judgement, judge
 from gateway.decision.model import Direction, Verdict
-from gateway.errors import PushRefused, Unavailable, Unprocessable, UpstreamFault
+from gateway.errors import PreconditionFailed, PushRefused, Unavailable, Unprocessable, UpstreamFault
 from gateway.fhir.bundle import Entry, scan
 from gateway.fhir.references import Local
 from gateway.fhir.references import parse as parse_reference
@@ -33,7 +33,7 @@ from gateway.release.pushed import compose_create, compose_push, told_of
 from gateway.release.released import Released
 
 ATTEMPTS: Final = 3
-_NOT_ALL: Final = "not all of this may be disclosed to the receiver for this purpose"
+NOT_ALL: Final = "not all of this may be disclosed to the receiver for this purpose"
 _RESPONSES: Final[Mapping[str, str]] = {"transaction": "transaction-response", "batch": "batch-response"}
 
 
@@ -53,19 +53,26 @@ async def push(asked: Asked, posted: Posted) -> Own:
         if released is None:
             refused = await record(services.ledger, *written, None)
             await complete(refused.sequence, services, Outcome.VOID, "refused")
-            raise PushRefused(_NOT_ALL, told_of(judgement))
+            raise PushRefused(NOT_ALL, told_of(judgement))
         recorded = await record(services.ledger, *written, released)
-        done = await _forward(recorded, facts.revisions, asked, posted.path)
+        done = await forward(recorded, facts.revisions, asked, posted.path)
         if done is not None:
             return _answer(asked, posted, judgement, done)
         services.telemetry.decided_again(door.name)
     raise Unavailable("consents changed while this was decided; ask again")
 
 
-async def _forward(
-    recorded: Recorded[Released], revisions: Mapping[Subject, Revision], asked: Asked, path: str
+async def forward(
+    recorded: Recorded[Released],
+    revisions: Mapping[Subject, Revision],
+    asked: Asked,
+    path: str,
+    replaces: str | None = None,
 ) -> Written | None:
-    """Forward a recorded body; None where consents changed and nothing was sent."""
+    """Forward a recorded body, by PUT where it `replaces` a version; None where consents changed and nothing was sent.
+
+    Raises Unprocessable, PreconditionFailed and UpstreamFault.
+    """
     services = asked.services
     outcome, detail, status = Outcome.VOID, "changed", 0
     sending: asyncio.Task[Written] | None = None
@@ -75,13 +82,15 @@ async def _forward(
                 return None
             outcome, detail = Outcome.UNKNOWN, "no answer"
             begun = asyncio.Event()
-            sending = asyncio.ensure_future(asked.door.upstream.forward(recorded, path, begun.set))
+            sending = asyncio.ensure_future(asked.door.upstream.forward(recorded, path, begun.set, replaces))
             sending.add_done_callback(lambda _: begun.set())
             await begun.wait()
         done = await sending
         outcome, detail, status = Outcome.SENT, "", done.status
-    except Refused:
+    except Refused as refused:
         outcome, detail = Outcome.SENT, "not accepted"
+        if refused.changed and replaces is not None:
+            raise PreconditionFailed("what was to be changed is not what it was; read it again") from None
         raise Unprocessable("the server behind the gateway did not accept it") from None
     finally:
         if sending is not None:

@@ -57,7 +57,11 @@ class NotHeeded(UpstreamFault):
 
 
 class Refused(Exception):
-    """The server did not accept a write (4xx); why is not told."""
+    """The server did not accept a write (4xx); why is not told. `changed`: what it was to replace is another by now."""
+
+    def __init__(self, *, changed: bool = False) -> None:
+        super().__init__()
+        self.changed = changed
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -123,24 +127,33 @@ class Upstream:
             raise UpstreamFault
         return held
 
-    async def forward(self, recorded: Recorded[Released], path: str, begun: Callable[[], None]) -> Written:
-        """Send a recorded body by POST to `path` beneath the base; `begun` is called before its first byte.
+    async def forward(
+        self, recorded: Recorded[Released], path: str, begun: Callable[[], None], replaces: str | None = None
+    ) -> Written:
+        """Send a recorded body by POST to `path` beneath the base; `begun` is called before its first byte. With
+        `replaces` by PUT, over the version of that id ("": whichever there is).
 
         Raises Refused (4xx) and UpstreamFault.
         """
         body = recorded.released.body
         headers = self._headers | {"Content-Type": "application/fhir+json", "Content-Length": str(len(body))}
+        if replaces:
+            headers["If-Match"] = f'W/"{replaces}"'
 
         async def parts() -> AsyncIterator[bytes]:
             begun()
             yield body
 
         try:
-            async with self._session.post(
-                self._url(path), data=parts(), headers=headers, allow_redirects=False
+            async with self._session.request(
+                "POST" if replaces is None else "PUT",
+                self._url(path),
+                data=parts(),
+                headers=headers,
+                allow_redirects=False,
             ) as response:
                 if response.status in range(400, 500) and response.status not in {401, 403, 408, 429}:
-                    raise Refused
+                    raise Refused(changed=response.status in {404, 409, 410, 412})
                 if response.status not in {200, 201, 202, 204}:
                     raise UpstreamFault
                 return Written(response.status, response.headers.get("Location", ""), await self._held(response))

@@ -35,11 +35,11 @@ class Validators(msgspec.Struct, frozen=True):
             headers["Last-Modified"] = format_datetime(dated.astimezone(UTC), usegmt=True)
         told = with_headers(released, headers)
         if self.none_match:
-            return not_modified(told) if _has(self.none_match, headers["ETag"]) else told
+            return not_modified(told) if has_tag(self.none_match, headers["ETag"]) else told
         return not_modified(told) if dated is not None and _not_since(self.modified_since, dated) else told
 
 
-def _has(lines: Sequence[str], etag: str) -> bool:
+def has_tag(lines: Sequence[str], etag: str) -> bool:
     """Say whether a list of entity tags has one, compared weakly (RFC 9110 section 8.8.3.2), or is `*`."""
     listed = [one.strip() for one in ",".join(lines).split(",")]
     return "*" in listed or etag.removeprefix("W/") in {one.removeprefix("W/") for one in listed}

@@ -131,9 +131,10 @@ async def test_everything_else_is_refused(client, method, path, status):
         ("POST", "Observation", b'{"resourceType":"Patient"}', {}, 400),
         ("POST", "Observation", b'{"resourceType":"Observation","meta":[]}', {}, 400),
         ("POST", "Observation", b"<Observation/>", {"Content-Type": "application/fhir+xml"}, 415),
+        ("POST", "Observation", b'{"resourceType":"Observation"}', {"If-Match": 'W/"1"'}, 400),
         ("POST", "Observation", b'{"resourceType":"Observation"}', {"If-None-Exist": "identifier=1"}, 400),
         ("PUT", "Patient/ann", b'{"resourceType":"Patient","id":"bob"}', {}, 400),
-        ("PUT", "Patient/ann", b'{"resourceType":"Patient","id":"ann"}', {"If-Match": 'W/"1"'}, 400),
+        ("PUT", "Patient/ann", b'{"resourceType":"Patient","id":"ann"}', {"If-Match": 'W/"9"'}, 412),
     ],
 )
 async def test_unusable_writes_are_refused_and_store_nothing(client, upstream, method, path, content, headers, status):
