@@ -22,6 +22,7 @@ from gateway.settings import DEVELOPMENT_ISSUER, parse_settings
 
 AUDIENCE = "urn:test"
 PLAN, HOSPITAL, CLINIC, CBO = "sunrise-platform", "mercy-ehr", "harbor-ehr", "hearth-intake"
+DIRECTORY_TEXT = Path(DIRECTORY).read_text()
 STORY = Path(DIRECTORY).parent / "story"
 USER, PASSWORD = "gateway", "a password of the test"
 
