@@ -14,7 +14,7 @@ import msgspec
 from consent_store.model import ACT_CODE, Coding, PatientKey
 from gateway.decision.case import Told
 from gateway.decision.claims import numbered_soundly
-from gateway.decision.combine import Rules, Ruling, rule_on
+from gateway.decision.combine import Ruling, rule_on
 from gateway.decision.conditions import OF_THE_RECORD, Case, derived_of, programs_of
 from gateway.decision.consents import ConsentAnswer, ConsentProgram, Memory, Relations, Target
 from gateway.decision.facts import Facts
@@ -26,6 +26,7 @@ from gateway.decision.parts import mask, part_rule, uniform_edits
 from gateway.decision.refusals import SERVERS_WORDS, refused
 from gateway.decision.rules import Recogniser, in_force
 from gateway.decision.sources import Sources
+from gateway.decision.specialised import Rules
 from gateway.decision.subjects import linked, owners
 from gateway.fhir.bundle import Bundle
 from gateway.fhir.dates import clinical_period

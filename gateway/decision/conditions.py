@@ -40,17 +40,26 @@ TPO: Final = tuple(Coding(ACT_REASON, code) for code in ("TREAT", "HPAYMT", "HOP
 
 def hold(condition: Condition, case: Case) -> Truth:
     """Say whether `condition` holds in `case`; None where it cannot be told."""
-    memory, told = None, case.told
-    if told is not None and told.fits(case):
-        if condition in _OF_EXCHANGE_ALONE:
-            memory = told.of_exchange
-        elif condition in _OF_SUBJECT_ALONE and not case.stated:
-            memory = told.of_subject
+    memory = _memory(condition, case)
     if memory is None:
         return _TESTS[condition](case)
     if condition not in memory:
         memory[condition] = _TESTS[condition](case)
     return memory[condition]
+
+
+def beforehand(condition: Condition, case: Case) -> bool:
+    """Say whether `condition` is the same for all records of which this one is: of the subject, or of the exchange."""
+    return _memory(condition, case) is not None
+
+
+def _memory(condition: Condition, case: Case) -> dict[Condition, Truth] | None:
+    told = case.told
+    if told is None or not told.fits(case):
+        return None
+    if condition in _OF_EXCHANGE_ALONE:
+        return told.of_exchange
+    return told.of_subject if condition in _OF_SUBJECT_ALONE and not case.stated else None
 
 
 def derived_of(case: Case, said: Mapping[str, bool]) -> dict[str, bool]:

@@ -76,7 +76,9 @@ class Recogniser:
         self._settled: dict[_Label, tuple[frozenset[str], _Asked, _Asked]] = {}
         asked = [one.codes for _, ways in self._categories for way in ways for one in (way, *way.without) if one.codes]
         self._exact = frozenset().union(*(codes.exact for codes in asked))
-        self._beginnings = frozenset(beginning for codes in asked for beginning in codes.beginnings)
+        self._beginnings: dict[str, tuple[str, ...]] = {}
+        for system, start in sorted(frozenset(beginning for codes in asked for beginning in codes.beginnings)):
+            self._beginnings[system] = (*self._beginnings.get(system, ()), start)
         self._identifiers: dict[int, tuple[ResourceView, tuple[IdentifierAt, ...]]] = {}
         self._by_codes: dict[tuple[_Label, frozenset[tuple[str, str]]], frozenset[str]] = {}
 
@@ -101,12 +103,14 @@ class Recogniser:
         """Give, of a record's codes, those that any category asks for, and the beginnings that they have."""
         found = {(one.coding.system, one.coding.code) for one in view.codings}
         exact = self._exact & found
-        beginnings = (
-            (wanted, start)
-            for wanted, start in self._beginnings
-            if any(system == wanted and code is not None and code.startswith(start) for system, code in found)
-        )
-        return exact.union((system, f"{start}*") for system, start in beginnings)
+        begun = [
+            (system, f"{start}*")
+            for system, code in found
+            if system is not None and code is not None and system in self._beginnings
+            for start in self._beginnings[system]
+            if code.startswith(start)
+        ]
+        return exact.union(begun) if begun else exact
 
     def identifiers_at(self, view: ResourceView, wanted: IdentifierMatch) -> Iterator[str]:
         """Give the pointers of the identifiers of a kind, wherever they stand in a record: its own, in references,

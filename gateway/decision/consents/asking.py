@@ -13,7 +13,8 @@ from typing import Final
 
 from consent_store.model import Data, Meaning
 from gateway.decision.consents.answer import Target
-from gateway.decision.consents.matching import Seen, Shown, Test
+from gateway.decision.consents.label_index import LabelIndex
+from gateway.decision.consents.matching import OnLabels, Seen, Shown, Test
 from gateway.decision.consents.relations import Relations
 from gateway.decision.consents.remembered import kept
 from gateway.decision.consents.terms import Doubt, Facet
@@ -53,8 +54,9 @@ def _facet(facet: Facet, doubts: Sequence[Doubt], shown: Shown) -> _Say:
         return _Sought([(one, one.codes) for one in doubts], shown, _codes).say
     if facet is Facet.DATA:
         return _Sought([(one, _named(one.data, shown.relations)) for one in doubts], shown, _places).say
-    whole = any(one.whole for one in doubts)
-    return _Alike(doubts, _all_labels if whole else _KEYS[facet]).say
+    if facet is Facet.LABELS:
+        return _OnLabels(doubts).say
+    return _Alike(doubts, _KEYS[facet]).say
 
 
 def _nothing(_: Seen) -> bytes:
@@ -89,6 +91,27 @@ class _Alike:
         if said is None:
             said = kept(self._said, key, _ask(self._questions, _blank(self._questions), seen))
         return said
+
+
+class _OnLabels:
+    """Labels: alike in many resources too, and told by label where a resource is like none before."""
+
+    def __init__(self, doubts: Sequence[Doubt]) -> None:
+        self._key = _all_labels if any(one.whole for one in doubts) else _labels
+        self._said: dict[Hashable, bytes] = {}
+        by_label = [(one.number, one.test.test) for one in doubts if isinstance(one.test, OnLabels)]
+        self._index = LabelIndex(by_label) if by_label else None
+        self._others = _questions(one for one in doubts if not isinstance(one.test, OnLabels))
+        self._size = 1 + max(one.number for one in doubts)
+
+    def say(self, seen: Seen) -> bytes:
+        key = self._key(seen)
+        said = self._said.get(key)
+        return kept(self._said, key, self._ask(seen)) if said is None else said
+
+    def _ask(self, seen: Seen) -> bytes:
+        said = self._index.say(seen.labels) if self._index is not None else b""
+        return _ask(self._others, bytearray(said.ljust(self._size, b"\0")), seen) if self._others else said
 
 
 class _Sought:
@@ -163,7 +186,6 @@ def _authors(seen: Seen) -> Hashable:
 
 
 _KEYS: Final[dict[Facet, _Key]] = {
-    Facet.LABELS: _labels,
     Facet.CLASS: _class,
     Facet.DATES: _dates,
     Facet.AUTHORS: _authors,

@@ -10,17 +10,16 @@ from typing import Final
 from consent_store.dates import Period
 from consent_store.model import Coding, Data, Effect, Reference
 from gateway.decision.consents.label_tests import (
-    LabelTest,
     deny_labels,
     nothing_special,
     other_labels,
     permit_labels,
 )
-from gateway.decision.consents.matching import Seen, Test, author_test, class_test, code_test, data_test, period_test
+from gateway.decision.consents.matching import OnLabels, author_test, class_test, code_test, data_test, period_test
 from gateway.decision.consents.terms import Doubt, Facet, Interned
-from gateway.decision.consents.truth import Match
 from gateway.fhir.terminology import canonical
 
+_on_labels: Final = OnLabels
 _LABELS_UNKNOWN: Final = "the labels of the record are not all known"
 
 
@@ -89,10 +88,3 @@ def author_doubt(authors: tuple[Reference, ...], interned: Interned) -> Doubt:
         return Doubt(facet, number, author_test(authors), "the author of the record is not known")
 
     return interned.doubt(Facet.AUTHORS, authors, make)
-
-
-def _on_labels(test: LabelTest) -> Test:
-    def on(seen: Seen) -> Match:
-        return test(seen.labels)
-
-    return on

@@ -11,14 +11,14 @@ Rules of this file (consent-semantics section 3, securityLabel; labels.md sectio
 5. A code we do not know matches only itself, and never makes a permit cover more than normal data.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from consent_store.model import Coding
-from gateway.decision.consents.truth import Match
+from gateway.decision.consents.truth import NO, UNSURE, YES, Match
 from gateway.fhir import v3_tables
 from gateway.fhir.terminology import (
     CONFIDENTIALITY_ORDER,
@@ -40,6 +40,60 @@ _DESCRIBED_BY: Final = {PART2: "SUD", PSYCHOTHERAPY_NOTES: "PSYTHPN"}
 _COVERED_BY_TAG: Final = {PART2: deny_cluster("SUD"), PSYCHOTHERAPY_NOTES: frozenset({"PSYTHPN"})}
 
 
+class PermitLabels(msgspec.Struct, frozen=True, eq=False):
+    """The test of a permit: the sensitivities `covered`, by the tags carried too (`by_tag`), the `tags` covered, the
+    `highest` confidentiality, and labels of no kind we know (rule 1)."""
+
+    covered: frozenset[str]
+    tags: frozenset[str]
+    by_tag: Mapping[str, frozenset[str]]
+    highest: Confidentiality | None
+    others: frozenset[Coding] = frozenset()
+
+    def __call__(self, labels: Labels) -> Match:
+        """Say whether the permit covers a resource with these labels."""
+        if labels.unknown:
+            return UNSURE
+        if labels.sensitivities or labels.policies:
+            if not labels.policies <= self.tags:
+                return NO
+            open_codes = labels.sensitivities - self.covered
+            for tag, codes in self.by_tag.items():
+                if tag in labels.policies:
+                    open_codes -= codes
+            return NO if open_codes else YES
+        if self.highest is not None and labels.confidentiality <= self.highest:
+            return YES
+        itself = labels.confidentiality <= Confidentiality.N and _carries(labels, self.others)
+        return YES if itself else NO
+
+
+class DenyLabels(msgspec.Struct, frozen=True, eq=False):
+    """The test of a deny: any of the sensitivities `codes` or of the `tags`, confidentiality from `lowest` up, or a
+    label of no kind we know (rule 2)."""
+
+    codes: frozenset[str]
+    tags: frozenset[str]
+    lowest: Confidentiality | None
+    others: frozenset[Coding]
+
+    def __call__(self, labels: Labels) -> Match:
+        """Say whether the deny reaches a resource with these labels."""
+        if not self.codes.isdisjoint(labels.sensitivities) or not self.tags.isdisjoint(labels.policies):
+            return YES
+        if self.lowest is not None and labels.confidentiality >= self.lowest:
+            return YES
+        if self.others and _carries(labels, self.others):
+            return YES
+        return UNSURE if labels.unknown else NO
+
+
+nothing_special: Final = PermitLabels(frozenset(), frozenset(), {}, Confidentiality.N)
+"""Is a resource normal data: no sensitivity, no policy tag, confidentiality N or below?
+
+What an HRex Consent under the #regular policy permits (HL7 Da Vinci HRex, Consent profile)."""
+
+
 class _Listed(msgspec.Struct, frozen=True):
     """The labels of one provision by kind."""
 
@@ -49,68 +103,28 @@ class _Listed(msgspec.Struct, frozen=True):
     others: frozenset[Coding]
 
 
-def permit_labels(codings: Iterable[Coding]) -> LabelTest:
+def permit_labels(codings: Iterable[Coding]) -> PermitLabels:
     """Give the test for the labels of a permit."""
     listed = _sort([coding for coding in codings if coding.system is not None])
     covered = frozenset().union(*map(_all_under, listed.sensitivities))
     tags = listed.policies | {tag for tag, code in _DESCRIBED_BY.items() if code in covered}
     by_tag = {tag: _COVERED_BY_TAG[tag] for tag in listed.policies if tag in _COVERED_BY_TAG}
-    highest = max(listed.levels, default=None)
-
-    def test(labels: Labels) -> Match:
-        if labels.unknown:
-            return Match.UNSURE
-        if labels.sensitivities or labels.policies:
-            if not labels.policies <= tags:
-                return Match.NO
-            open_codes = labels.sensitivities - covered
-            for tag, codes in by_tag.items():
-                if tag in labels.policies:
-                    open_codes -= codes
-            return Match.NO if open_codes else Match.YES
-        if highest is not None and labels.confidentiality <= highest:
-            return Match.YES
-        itself = labels.confidentiality <= Confidentiality.N and _carries(labels, listed.others)
-        return Match.YES if itself else Match.NO
-
-    return test
+    return PermitLabels(covered, tags, by_tag, max(listed.levels, default=None), listed.others)
 
 
-def deny_labels(codings: Iterable[Coding]) -> LabelTest:
+def deny_labels(codings: Iterable[Coding]) -> DenyLabels:
     """Give the test for the labels of a deny."""
     listed = _sort(codings)
     codes = frozenset().union(*(deny_cluster(code) | _all_over(code) for code in listed.sensitivities))
     tags = listed.policies | {tag for tag, code in _DESCRIBED_BY.items() if code in codes}
     if PSYCHOTHERAPY_NOTES in tags:
         codes |= {"PSYTHPN"}
-    lowest = min(listed.levels, default=None)
-
-    def test(labels: Labels) -> Match:
-        if not codes.isdisjoint(labels.sensitivities) or not tags.isdisjoint(labels.policies):
-            return Match.YES
-        if lowest is not None and labels.confidentiality >= lowest:
-            return Match.YES
-        if listed.others and _carries(labels, listed.others):
-            return Match.YES
-        return Match.UNSURE if labels.unknown else Match.NO
-
-    return test
+    return DenyLabels(codes, tags, min(listed.levels, default=None), listed.others)
 
 
 def other_labels(codings: Iterable[Coding]) -> bool:
     """Say whether a label is listed that is no confidentiality, sensitivity or policy: it is looked for as it is."""
     return bool(_sort(codings).others)
-
-
-def nothing_special(labels: Labels) -> Match:
-    """Say whether a resource is normal data: no sensitivity, no policy tag, confidentiality N or below.
-
-    What an HRex Consent under the #regular policy permits (HL7 Da Vinci HRex, Consent profile).
-    """
-    if labels.unknown:
-        return Match.UNSURE
-    special = labels.sensitivities or labels.policies or labels.confidentiality > Confidentiality.N
-    return Match.NO if special else Match.YES
 
 
 def _sort(codings: Iterable[Coding]) -> _Listed:

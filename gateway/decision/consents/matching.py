@@ -14,15 +14,18 @@ from datetime import datetime, tzinfo
 from functools import cached_property, lru_cache
 from typing import Final
 
+import msgspec
+
 from consent_store.dates import Period
 from consent_store.model import Coding, Data, Effect, Identifier, Meaning, Reference
 from gateway.decision.consents.answer import Target
+from gateway.decision.consents.label_tests import LabelTest
 from gateway.decision.consents.membership import Moment, names
 from gateway.decision.consents.parties import author_of
 from gateway.decision.consents.relations import ReferenceLike, Relations, codings_of, identifiers_of, objects, spelled
 from gateway.decision.consents.remembered import kept
 from gateway.decision.consents.spans import Span, span_of
-from gateway.decision.consents.truth import Match, any_of
+from gateway.decision.consents.truth import NO, UNSURE, YES, Match, any_of
 from gateway.fhir.dates import clinical_period
 from gateway.fhir.origins import authors
 from gateway.fhir.references import Foreign
@@ -137,6 +140,17 @@ class Seen:
 
 Test = Callable[[Seen], Match]
 
+
+class OnLabels(msgspec.Struct, frozen=True, eq=False):
+    """The test for provision.securityLabel, asked of a resource."""
+
+    test: LabelTest
+
+    def __call__(self, seen: Seen) -> Match:
+        """Say what it says of the resource's labels."""
+        return self.test(seen.labels)
+
+
 # Resources of one patient say the same codes again and again.
 _canonical: Final = lru_cache(maxsize=4096)(canonical)
 
@@ -154,18 +168,18 @@ def class_test(codings: Iterable[Coding]) -> Test:
 def _class(coding: Coding, seen: Seen) -> Match:
     code, kind = coding.code, seen.view.type
     if code is None:
-        return Match.UNSURE
+        return UNSURE
     if coding.system is None:
         alike = code == kind or any(one.code == code for one in seen.document_types)
-        return Match.UNSURE if alike else Match.NO
+        return UNSURE if alike else NO
     system = _plain(coding.system)
     if system in _TYPE_SYSTEMS:
         abstract = code == "Resource" or (code == "DomainResource" and kind not in _NOT_DOMAIN)
-        return Match.YES if code == kind or abstract else Match.NO
+        return YES if code == kind or abstract else NO
     profile = _plain(f"{coding.system}/{code}" if system == _DEFINITIONS and "/" not in code else code)
     if profile in seen.profiles or profile == f"{_DEFINITIONS}/{kind}":
-        return Match.YES
-    return Match.YES if canonical(coding) in seen.document_types else Match.NO
+        return YES
+    return YES if canonical(coding) in seen.document_types else NO
 
 
 def _plain(uri: str) -> str:
@@ -184,10 +198,10 @@ def code_test(concepts: Iterable[Iterable[Coding]]) -> Test:
 
     def test(seen: Seen) -> Match:
         if not whole.isdisjoint(seen.codes):
-            return Match.YES
+            return YES
         if vague or not bare.isdisjoint(seen.bare_codes) or not known.isdisjoint(seen.systemless):
-            return Match.UNSURE
-        return Match.NO
+            return UNSURE
+        return NO
 
     return test
 
@@ -196,7 +210,7 @@ def period_test(span: Span) -> Test:
     """Give the test for provision.dataPeriod: YES whole inside, UNSURE overlapping or without date, NO outside."""
 
     def test(seen: Seen) -> Match:
-        return Match.UNSURE if seen.span is None else span.holds_all_of(seen.span)
+        return UNSURE if seen.span is None else span.holds_all_of(seen.span)
 
     return test
 
@@ -213,7 +227,7 @@ def author_test(authors: Iterable[Reference]) -> Test:
 
 def _authored(reference: Reference, seen: Seen) -> Match:
     if not seen.authors:
-        return Match.UNSURE
+        return UNSURE
     return any_of(seen.shown.wrote(reference, author) for author in seen.authors)
 
 
@@ -233,14 +247,14 @@ def _data(data: Data, seen: Seen, *, backward: bool, forward: bool) -> Match:
     if data.meaning is Meaning.AUTHORED_BY:
         return _authored(data.reference, seen)
     itself = _instance(data.reference, seen)
-    if data.meaning is Meaning.INSTANCE or itself is Match.YES:
+    if data.meaning is Meaning.INSTANCE or itself is YES:
         return itself
     keys = seen.relations.keys(data.reference)
     if not keys:
-        return Match.UNSURE
+        return UNSURE
     found: list[Match] = [itself]
     if backward or data.meaning is Meaning.DEPENDENTS:
-        found.append(Match.YES if keys & seen.links else Match.NO)
+        found.append(YES if keys & seen.links else NO)
     if forward and data.meaning is Meaning.RELATED:
         found.extend(_refers_to(key, seen) for key in sorted(keys))
     return any_of(found)
@@ -249,31 +263,31 @@ def _data(data: Data, seen: Seen, *, backward: bool, forward: bool) -> Match:
 def _instance(reference: Reference, seen: Seen) -> Match:
     key = seen.relations.key(reference.reference)
     if key is not None and key == seen.key:
-        return Match.YES
+        return YES
     if reference.identifier is not None:
         return _identified(reference, seen)
     if key is None:
-        return Match.UNSURE
+        return UNSURE
     # The same type and id under another base may be the original of a copy: not it for a permit, nor ruled out.
     copied = seen.key is not None and key.endswith(f"/{seen.key}")
-    return Match.UNSURE if copied else Match.NO
+    return UNSURE if copied else NO
 
 
 def _identified(reference: Reference, seen: Seen) -> Match:
     """Match a resource by its business identifier."""
     who = reference.identifier
     if who is None or not who.system or (reference.type is not None and reference.type != seen.view.type):
-        return Match.UNSURE if who is None or not who.system else Match.NO
+        return UNSURE if who is None or not who.system else NO
     own = identifiers_of(seen.view)
     if who in own:
-        return Match.YES
+        return YES
     known = who in seen.relations.identified or any(one.system == who.system for one in own)
-    return Match.NO if known else Match.UNSURE
+    return NO if known else UNSURE
 
 
 def _refers_to(key: str, seen: Seen) -> Match:
     """Say whether the resource `key` refers to this one; what the context does not show cannot be told."""
     links = seen.relations.pointing_from(key)
     if links is None:
-        return Match.UNSURE
-    return Match.YES if seen.key is not None and seen.key in links else Match.NO
+        return UNSURE
+    return YES if seen.key is not None and seen.key in links else NO

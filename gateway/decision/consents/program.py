@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, compress
 from typing import Final
 
 import msgspec
@@ -23,7 +23,7 @@ from gateway.decision.consents.matching import Shown
 from gateway.decision.consents.remembered import kept
 from gateway.decision.consents.rules import Node
 from gateway.decision.consents.terms import Doubt
-from gateway.decision.consents.truth import Match
+from gateway.decision.consents.truth import NO, UNSURE
 from gateway.decision.model import Answer, Cause
 
 
@@ -60,7 +60,11 @@ class Group:
         self.lines = lines
         self.first = first
         self._quiet = [_outcome(line.root, None, []) for line in lines]
-        self.silence = self._spoken(self._quiet.__getitem__)
+        # When the last of a line and all older ones ends: before that, one of them may be as new as another.
+        self._ends = list(accumulate(reversed([line.after for line in lines]), max))[::-1]
+        self._asked = list[int]()
+        self.silence = self._spoken(self._heard)
+        self._asked_quietly = frozenset(self._asked)
         alone = len(lines) == 1 and not lines[0].root.children
         self._only = _said(lines[0].root) if alone else None
 
@@ -68,12 +72,27 @@ class Group:
         """Say what the group says where a condition of the consents `opened`, by number, says more than no."""
         if self._only is not None:
             return self._only if _holds(self.lines[0].root, told, erring) else _SILENT
+        found: dict[int, Node | None] = {}
+        for number in range(len(self.lines)):
+            # Whoever is not asked as long as all say what they say in silence cannot change it.
+            if self.first + number in opened and number in self._asked_quietly:
+                found[number] = _outcome(self.lines[number].root, told, erring)
+                if found[number] is not self._quiet[number]:
+                    break
+        else:
+            return self.silence
 
         def rule_of(number: int) -> Node | None:
+            if number in found:
+                return found[number]
             opens = self.first + number in opened
             return _outcome(self.lines[number].root, told, erring) if opens else self._quiet[number]
 
         return self._spoken(rule_of)
+
+    def _heard(self, number: int) -> Node | None:
+        self._asked.append(number)
+        return self._quiet[number]
 
     def _spoken(self, rule_of: Callable[[int], Node | None]) -> Spoken:
         """Say what the group says, where each of its consents says what `rule_of` gives for its place.
@@ -90,6 +109,8 @@ class Group:
         for number, line in enumerate(self.lines):
             older = newest is not None and line.older_than(newest)
             if older and blocked:
+                if newest is not None and self._ends[number] <= newest:
+                    break
                 continue
             rule = rule_of(number)
             if rule is None:
@@ -108,7 +129,7 @@ class Group:
             return Spoken(denies=tuple(denies))
         if not permits:
             return _SILENT
-        return Spoken(permits=tuple(permits), permitting=(*permitting, *(permit for _, permit in earlier)))
+        return Spoken(permits=tuple(permits), permitting=(*permitting, *[permit for _, permit in earlier]))
 
 
 class Settled:
@@ -162,15 +183,20 @@ class Settled:
         return tuple(number for number, lines in enumerate(self._lines) for _ in lines)
 
     @cached_property
-    def _openings(self) -> tuple[tuple[int, int, Sequence[int]], ...]:
-        """Each condition that opens lines, as facet and number, with those lines."""
-        return tuple((int(doubt.facet), doubt.number, lines) for doubt, lines in self.opening.items() if lines)
+    def _openings(self) -> tuple[tuple[int, tuple[Sequence[int], ...]], ...]:
+        """For each facet of which a condition opens lines: by the number of the condition, which lines it opens."""
+        found = dict[int, dict[int, Sequence[int]]]()
+        for doubt, lines in self.opening.items():
+            if lines:
+                found.setdefault(int(doubt.facet), {})[doubt.number] = lines
+        return tuple(
+            (facet, tuple(opens.get(number, ()) for number in range(1 + max(opens)))) for facet, opens in found.items()
+        )
 
     def _answer(self, told: Told) -> ConsentAnswer:
         opened = set[int]()
-        for facet, number, lines in self._openings:
-            if told[facet][number]:
-                opened.update(lines)
+        for facet, lines in self._openings:
+            opened.update(*compress(lines, told[facet]))
         touched = {self._holders[line] for line in opened}
         erring: list[str] = []
         spoken = [
@@ -233,8 +259,8 @@ def _outcome(rule: Node, told: Told | None, erring: list[str]) -> Node | None:
 
 def _holds(rule: Node, told: Told | None, erring: list[str]) -> bool:
     for doubt in rule.doubts:
-        said = Match.NO if told is None else told[doubt.facet][doubt.number]
-        if said == Match.UNSURE:
+        said = NO if told is None else told[doubt.facet][doubt.number]
+        if said == UNSURE:
             erring.append(f"{rule.cause.consent}: {doubt.what}")
         if said < rule.needs:
             return False

@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 import msgspec
 
 from consent_store.dates import FhirDate, Period
-from gateway.decision.consents.truth import Match
+from gateway.decision.consents.truth import NO, UNSURE, YES, Match
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -26,10 +26,10 @@ class Span(msgspec.Struct, frozen=True):
     def holds(self, at: datetime) -> Match:
         """Say whether `at` (with an offset) lies inside."""
         if self.void:
-            return Match.UNSURE
+            return UNSURE
         if _inside(at, self.sure_from, self.sure_until):
-            return Match.YES
-        return Match.UNSURE if _inside(at, self.maybe_from, self.maybe_until) else Match.NO
+            return YES
+        return UNSURE if _inside(at, self.maybe_from, self.maybe_until) else NO
 
     def holds_all_of(self, other: "Span") -> Match:
         """Say YES where `other` lies inside for certain, UNSURE where it may overlap at all, NO where it cannot.
@@ -37,14 +37,14 @@ class Span(msgspec.Struct, frozen=True):
         So a permit needs the whole inside and a deny any overlap (consent-semantics section 3, dataPeriod).
         """
         if self.void or other.void:
-            return Match.UNSURE
+            return UNSURE
         begins = self.sure_from is None or (other.maybe_from is not None and self.sure_from <= other.maybe_from)
         ends = self.sure_until is None or (other.maybe_until is not None and other.maybe_until <= self.sure_until)
         if begins and ends:
-            return Match.YES
+            return YES
         before = _ends_before(other.maybe_until, self.maybe_from)
         after = _ends_before(self.maybe_until, other.maybe_from)
-        return Match.NO if before or after else Match.UNSURE
+        return NO if before or after else UNSURE
 
     def instants(self) -> tuple[datetime, ...]:
         """Give the instants at which `holds` can change."""
