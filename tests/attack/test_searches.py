@@ -160,7 +160,7 @@ async def test_L018_order_and_scores_are_of_what_is_seen(scene):
     assert b"score" not in found.body
 
 
-READS, STEP = int(os.environ.get("PAIRED_READS", "2000")), float(os.environ.get("ANSWER_STEP_S", "0.025"))
+READS, STEP = int(os.environ.get("PAIRED_READS", "2000")), float(os.environ.get("ANSWER_STEP_S", "0.05"))
 
 
 @pytest.mark.slow
