@@ -71,7 +71,8 @@ def meta_edits(view: ResourceView, out: tuple[Coding, ...], ruling: Ruling, whol
             return (Edit(Op.REPLACE if "meta" in view.tree else Op.INSERT, "/meta", msgspec.json.encode(fresh)),)
         return () if "meta" not in view.tree else (Edit(Op.CUT, "/meta"),)
     edits = [Edit(Op.CUT, f"/meta/{escape(name)}") for name in meta if not whole and name not in _META]
-    if sorted(out, key=str) != sorted(view.security, key=str) or ruling.scopes or not _plain(meta.get("security", [])):
+    same = sorted(out, key=str) == sorted(view.security, key=str) if whole else out == view.security
+    if not same or ruling.scopes or not _plain(meta.get("security", [])):
         edits += _member(meta, "security", security)
     if notice:
         kept = meta["extension"] if whole and isinstance(meta.get("extension"), list) else []

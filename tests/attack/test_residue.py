@@ -276,3 +276,13 @@ async def test_a_note_that_gives_the_random_id_of_a_withheld_record_goes(scene):
     read = await scene.ask("Observation/odd")
 
     assert (200, False) == (read.status, UUID.encode() in read.body)
+
+
+async def test_L039_labels_go_out_in_an_order_of_their_own(scene):
+    """A server may give labels in the order in which it first saw them, also on withheld records: it is not passed on."""
+    labels = [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": one} for one in ("PDS", "DELAU")]
+    told = []
+    for said in (labels, labels[::-1]):
+        scene.server.lie("Observation/hers", answer(observation("hers", meta={"security": said})))
+        told.append((await scene.ask("Observation/hers")).body)
+    assert told[0] == told[1]
