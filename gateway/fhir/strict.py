@@ -1,8 +1,8 @@
 """One strict JSON reader: what it accepts has one meaning for every parser behind and before us (leaks.md L059).
 
 Rules of this file
-1. Refused: text that is not UTF-8, a byte order mark, NaN and Infinity, lone surrogates, duplicate names in an
-   object at any depth, and depth, numbers or size over the limits.
+1. Refused: text that is not UTF-8, a byte order mark, NaN and Infinity, numbers beyond a double's range, lone
+   surrogates, duplicate names in an object at any depth, and depth, numbers or size over the limits.
 2. Duplicate names cost one pass: `closings` never counts fewer members than the text has, the tree never shows more
    than it has, so equal numbers prove that there is no duplicate; only when they differ are members counted exactly.
 3. The tree is for reading: decimals are `Decimal`, and every value that is sent is copied as text (law 5).
@@ -11,6 +11,7 @@ Rules of this file
 import re
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from math import isinf
 from typing import Any, Final
 
 import msgspec
@@ -125,6 +126,8 @@ def _decoder(digits: int) -> msgspec.json.Decoder[Any]:
     def number(text: str) -> Decimal:
         if len(text) > digits:
             raise MalformedJson("", "a number over the length limit")
+        if isinf(float(text)):
+            raise MalformedJson("", "a number that most readers take for infinity")
         return Decimal(text)
 
     return msgspec.json.Decoder(float_hook=number)

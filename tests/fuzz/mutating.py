@@ -5,7 +5,7 @@ Half of the changes know what they change (a token of the text, a JSON value, a 
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 _SIGNS = r"""
 " \ \u0000 \ud800 \udc00\ud800 "resourceType":"Patient" "a":1,"a":2 { } [ ] : , null true NaN -Infinity 1e400 -0.0
@@ -62,14 +62,25 @@ def _by_byte(text: bytes, rand: random.Random) -> bytes:
 
 
 def shrunk(failing: bytes, fails: Callable[[bytes], bool], *, tries: int = 2000) -> bytes:
-    """Give a smaller input that still fails: pieces are left out while it does, large ones first."""
+    """Give a smaller input that still fails."""
+    steps = shrinking(failing, tries)
+    try:
+        smaller = next(steps)
+        while True:
+            smaller = steps.send(fails(smaller))
+    except StopIteration as done:
+        return bytes(done.value)
+
+
+def shrinking(failing: bytes, tries: int) -> Generator[bytes, bool, bytes]:
+    """Give smaller inputs one by one and be told whether each still fails; pieces are left out, large ones first."""
     size = max(len(failing) // 2, 1)
     while size and tries > 0:
         at, found = 0, False
         while at < len(failing) and tries > 0:
             tries -= 1
             smaller = failing[:at] + failing[at + size :]
-            if fails(smaller):
+            if (yield smaller):
                 failing, found = smaller, True
             else:
                 at += size

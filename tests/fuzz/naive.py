@@ -7,6 +7,7 @@ queries by urllib; escapes of search values letter by letter (search.html 3.1.1.
 import calendar
 import codecs
 import json
+import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
@@ -50,8 +51,8 @@ def _constant(text: str) -> None:
 
 
 def _number(text: str) -> Decimal:
-    if len(text) > DIGITS:
-        raise Unreadable("a long number")
+    if len(text) > DIGITS or math.isinf(float(text)):
+        raise Unreadable("a number that most readers take for another")
     return Decimal(text)
 
 

@@ -35,6 +35,7 @@ HOSTILE = {
     "a long decimal": b'{"a":1.' + b"1" * 200 + b"}",
     "a long integer": b'{"a":' + b"1" * 101 + b"}",
     "a very long integer": b'{"a":' + b"1" * 5_000 + b"}",
+    "a number beyond doubles": b'{"a":1e400}',
     "an exponent without end": b'{"a":1e99999999999999999999}',
     "duplicate name": b'{"a":1,"a":1}',
     "duplicate name deep inside": b'{"a":[{"b":{"c":1,"d":2,"c":1}}]}',
@@ -58,7 +59,7 @@ def test_what_parsers_read_differently_is_refused(raw):
     [
         (b' {"a":1.10} \n', {"a": Decimal("1.10")}),
         (b'{"a":-0}', {"a": 0}),
-        (b'{"a":1e400}', {"a": Decimal("1e400")}),
+        (b'{"a":1e308}', {"a": Decimal("1e308")}),
         (b'{"a":123456789012345678901234567890}', {"a": 123456789012345678901234567890}),
         (b'{"a":1.23456789012345678901234567890}', {"a": Decimal("1.23456789012345678901234567890")}),
         (rb'{"a":"\ud83d\ude00"}', {"a": "😀"}),
