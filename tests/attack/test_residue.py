@@ -279,8 +279,9 @@ async def test_a_note_that_gives_the_random_id_of_a_withheld_record_goes(scene):
 
 
 async def test_L039_labels_go_out_in_an_order_of_their_own(scene):
-    """A server may give labels in the order in which it first saw them, also on withheld records: it is not passed on."""
-    labels = [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": one} for one in ("PDS", "DELAU")]
+    """A server may give labels in the order in which it first saw them, on whatever record: it is not passed on."""
+    act, level = (f"http://terminology.hl7.org/CodeSystem/v3-{one}" for one in ("ActCode", "Confidentiality"))
+    labels = [{"system": level, "code": "N"}, {"system": act, "code": "PDS"}, {"system": act, "code": "DELAU"}]
     told = []
     for said in (labels, labels[::-1]):
         scene.server.lie("Observation/hers", answer(observation("hers", meta={"security": said})))
