@@ -11,7 +11,7 @@ Rules of this file (consent-semantics sections 3 and 4)
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, tzinfo
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -23,7 +23,7 @@ from gateway.decision.consents.label_tests import LabelTest
 from gateway.decision.consents.membership import Moment, names
 from gateway.decision.consents.parties import author_of
 from gateway.decision.consents.relations import ReferenceLike, Relations, codings_of, identifiers_of, objects, spelled
-from gateway.decision.consents.remembered import kept
+from gateway.decision.consents.remembered import kept, once
 from gateway.decision.consents.spans import Span, span_of
 from gateway.decision.consents.truth import NO, UNSURE, YES, Match, any_of
 from gateway.fhir.dates import clinical_period
@@ -68,22 +68,22 @@ class Seen:
         self.shown = shown
         self.relations = shown.relations
 
-    @cached_property
+    @once
     def codes(self) -> frozenset[Coding]:
         """Every coding of the resource, in its one spelling."""
         return frozenset(_canonical(one.coding) for one in self.view.codings)
 
-    @cached_property
+    @once
     def bare_codes(self) -> frozenset[str | None]:
         """The codes alone, and those that stand without a system."""
         return frozenset(one.code for one in self.codes)
 
-    @cached_property
+    @once
     def systemless(self) -> frozenset[str | None]:
         """The codes that stand without a system."""
         return frozenset(one.code for one in self.codes if one.system is None)
 
-    @cached_property
+    @once
     def period(self) -> Period | None:
         """The clinical dates, of what contains it where it has none; None where none is known."""
         period, container = self.target.period, self.target.container
@@ -91,12 +91,12 @@ class Seen:
             period = clinical_period(container)
         return None if period is None or (period.start is None and period.end is None) else period
 
-    @cached_property
+    @once
     def span(self) -> Span | None:
         """The clinical dates as instants."""
         return None if self.period is None else span_of(self.period, self.shown.zone)
 
-    @cached_property
+    @once
     def key(self) -> str | None:
         """What a reference to this resource, or the one that contains it, resolves to."""
         if self.target.identity is not None:
@@ -104,7 +104,7 @@ class Seen:
         whole = self.target.container or self.view
         return None if whole.id is None or "/contained/" in whole.at else f"{whole.type}/{whole.id}"
 
-    @cached_property
+    @once
     def links(self) -> frozenset[str]:
         """What the resource, and the one that contains it, refers to, resolved."""
         identity = self.target.identity
@@ -112,21 +112,21 @@ class Seen:
         views = (self.view, self.target.container) if self.target.container is not None else (self.view,)
         return frozenset(key for view in views for key in self.relations.links(view, context))
 
-    @cached_property
+    @once
     def authors(self) -> tuple[ReferenceLike, ...]:
         """Who made the resource, as it says itself, or as what contains it says."""
         if not self.target.authors and self.target.container is not None:
             return authors(self.target.container)
         return self.target.authors
 
-    @cached_property
+    @once
     def profiles(self) -> frozenset[str]:
         """The profiles it claims, without version or scheme."""
         meta = self.view.tree.get("meta")
         claimed = meta.get("profile") if isinstance(meta, dict) else None
         return frozenset(_plain(one) for one in claimed or () if isinstance(one, str))
 
-    @cached_property
+    @once
     def document_types(self) -> frozenset[Coding]:
         """The type of a DocumentReference or Composition, and the media types of its attachments or of a Binary."""
         tree = self.view.tree

@@ -48,6 +48,7 @@ class Spoken(msgspec.Struct, frozen=True):
 
 
 _SILENT: Final = Spoken()
+_NOBODY: Final = frozenset[int]()
 _ANSWERS_KEPT: Final = 256
 """Answers of one subject and exchange kept from request to request."""
 
@@ -151,6 +152,7 @@ class Settled:
         self.opening = opening
         self._lines = tuple(groups)
         self._answers: dict[Told, ConsentAnswer] = {}
+        self._opened: dict[tuple[int, bytes], tuple[frozenset[int], frozenset[int]]] = {}
 
     def holds_at(self, at: datetime) -> bool:
         """Say whether what is settled holds at an instant."""
@@ -166,6 +168,8 @@ class Settled:
         """Forget answers beyond so many: what serves many requests must not grow with each."""
         if len(self._answers) > _ANSWERS_KEPT:
             self._answers.clear()
+        if len(self._opened) > _ANSWERS_KEPT:
+            self._opened.clear()
 
     @cached_property
     def _groups(self) -> tuple[Group, ...]:
@@ -183,21 +187,26 @@ class Settled:
         return tuple(number for number, lines in enumerate(self._lines) for _ in lines)
 
     @cached_property
-    def _openings(self) -> tuple[tuple[int, tuple[Sequence[int], ...]], ...]:
+    def _openings(self) -> dict[int, tuple[Sequence[int], ...]]:
         """For each facet of which a condition opens lines: by the number of the condition, which lines it opens."""
         found = dict[int, dict[int, Sequence[int]]]()
         for doubt, lines in self.opening.items():
             if lines:
                 found.setdefault(int(doubt.facet), {})[doubt.number] = lines
-        return tuple(
-            (facet, tuple(opens.get(number, ()) for number in range(1 + max(opens)))) for facet, opens in found.items()
-        )
+        return {facet: tuple(by.get(number, ()) for number in range(1 + max(by))) for facet, by in found.items()}
+
+    def _opened_by(self, facet: int, said: bytes) -> tuple[frozenset[int], frozenset[int]]:
+        """Give the lines that the conditions of a facet open where they say this, and the groups of these."""
+        found = self._opened.get((facet, said))
+        if found is None:
+            lines = frozenset[int]().union(*compress(self._openings[facet], said))
+            found = kept(self._opened, (facet, said), (lines, frozenset([self._holders[line] for line in lines])))
+        return found
 
     def _answer(self, told: Told) -> ConsentAnswer:
-        opened = set[int]()
-        for facet, lines in self._openings:
-            opened.update(*compress(lines, told[facet]))
-        touched = {self._holders[line] for line in opened}
+        found = [self._opened_by(facet, told[facet]) for facet in self._openings]
+        opened = _NOBODY.union(*[lines for lines, _ in found])
+        touched = _NOBODY.union(*[groups for _, groups in found])
         erring: list[str] = []
         spoken = [
             self._groups[number].says(told, opened, erring) if number in touched else self._groups[number].silence
@@ -249,7 +258,10 @@ def _outcome(rule: Node, told: Told | None, erring: list[str]) -> Node | None:
     for child in rule.children:
         if child.within and not matched:
             continue
-        found = _outcome(child, told, erring)
+        if child.children:
+            found = _outcome(child, told, erring)
+        else:
+            found = child if child.live and _holds(child, told, erring) else None
         if found is not None and (best is None or found.permit is None):
             best = found
         if best is not None and best.permit is None:
