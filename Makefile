@@ -98,8 +98,8 @@ e2e: .venv/.dev build/hapi/.done build/clients/python/.done build/clients/node/.
 SEED ?= 1
 UPSTREAM ?= embedded
 .PHONY: twin
-twin: .venv/.dev $(if $(filter hapi,$(UPSTREAM)),build/hapi/.done) ## N random requests in two worlds, with and without what is withheld (SEED=1 UPSTREAM=embedded|hapi DATA=dir)
-	@$(BIN)/python -m tests.twin --requests $(N) --seed $(SEED) --upstream $(UPSTREAM) $(if $(DATA),--data '$(DATA)')
+twin: .venv/.dev $(if $(filter hapi,$(UPSTREAM)),build/hapi/.done) ## N random requests in two worlds, with and without what is withheld (SEED=1 UPSTREAM=embedded|hapi DATA=dir WRITES=1)
+	@$(BIN)/python -m tests.twin --requests $(N) --seed $(SEED) --upstream $(UPSTREAM) $(if $(WRITES),--writes) $(if $(DATA),--data '$(DATA)')
 
 ROUNDS ?= 5
 SECONDS_EACH ?= 2

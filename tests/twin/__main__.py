@@ -1,4 +1,4 @@
-"""`make twin N=… SEED=… UPSTREAM=embedded|hapi DATA=dir`: whether the gateway tells of what it withholds.
+"""`make twin N=… SEED=… UPSTREAM=embedded|hapi DATA=dir WRITES=1`: whether the gateway tells of what it withholds.
 
 The last line says `N requests, M differences`; the status is 0 where there is none, and enough was asked.
 """
@@ -16,7 +16,8 @@ from gateway.demo.cast import Cast, cast
 from tests.conftest import REPOSITORY
 from tests.e2e.hapi.server import hapi as server
 from tests.twin.records import records
-from tests.twin.running import Stage, before, embedded, keep, run
+from tests.twin.running import Stage, as_text, before, embedded, keep, run
+from tests.twin.writing import both, run_mixed
 
 
 def main() -> int:
@@ -26,7 +27,10 @@ def main() -> int:
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--data", type=Path)
     asked.add_argument("--upstream", choices=("embedded", "hapi"), default="embedded")
+    asked.add_argument("--writes", action="store_true")
     given = asked.parse_args()
+    if given.writes:
+        return asyncio.run(_mixed(given.requests, given.seed, given.data))
     return asyncio.run(_run(given.requests, given.seed, given.data, hapi=given.upstream == "hapi"))
 
 
@@ -64,6 +68,18 @@ async def _run(requests: int, seed: int, data: Path | None, *, hapi: bool) -> in
     tell(f"{told.share(told.answered):.1%} answered, {told.share(told.touching):.1%} touch what is withheld")
     tell(f"{told.requests} requests, {len(told.cases)} differences")
     return 1 if told.cases else (0 if told.enough else 3)
+
+
+async def _mixed(requests: int, seed: int, data: Path | None) -> int:
+    held = records(data, seed)
+    parts = cast(held)
+    async with both(parts) as on:
+        made, answers, cases = await run_mixed(on, held, parts, requests=requests, seed=seed, tell=tell)
+    for case in cases:
+        tell(as_text(case))
+    tell("writes: " + ", ".join(f"{count} times {name}" for name, count in sorted(answers.items())))
+    tell(f"{made} requests, {len(cases)} differences")
+    return 1 if cases else 0
 
 
 raise SystemExit(main())

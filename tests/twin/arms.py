@@ -64,7 +64,8 @@ class Arm:
             headers.append(("Content-Type", "application/x-www-form-urlencoded"))
             body = step.text.encode()
         elif step.body is not None:
-            headers.append(("Content-Type", "application/fhir+json"))
+            if not any(name == "Content-Type" for name, _ in step.headers):
+                headers.append(("Content-Type", "application/fhir+json"))
             body = msgspec.json.encode(step.body)
         async with self._session.request(
             step.method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
@@ -187,7 +188,8 @@ def _settings(data: str, control: str, behind: Behind) -> str:
         source: {SOURCE}
         credentials: {{kind: basic, username: {USER}, password: {{file: password}}}}
         public_url: {PUBLIC}/{TENANT}/{route.name}
-        profile: {route.profile}"""
+        profile: {route.profile}
+        writes: [create, update, patch]"""
         for route in ROUTES
     )
     return f"""\

@@ -14,6 +14,7 @@ from gateway.demo.cast import cast
 from tests.twin.absent import Oracle
 from tests.twin.records import records
 from tests.twin.running import FOUND, Case, as_text, compare, embedded, run, signed
+from tests.twin.writing import both, run_mixed
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,6 +29,18 @@ async def test_the_gateway_tells_nothing_of_what_it_withholds():
         told = await run(on, held, parts, requests=160, seed=SEED)
     assert [] == [as_text(case) for case in told.cases]
     assert told.enough, (told.share(told.answered), told.share(told.touching))
+
+
+async def test_writes_tell_nothing_of_what_is_withheld():
+    """Creates, Bundles, messages, updates and patches among the reads: equal answers in both worlds after each."""
+    held = records(None, SEED)
+    parts = cast(held)
+    async with both(parts) as on:
+        asked, answers, cases = await run_mixed(on, held, parts, requests=120, seed=SEED)
+    assert [] == [as_text(case) for case in cases]
+    assert asked >= 120
+    assert 8 < sum(count for name, count in answers.items() if name.endswith(("200", "201"))), answers
+    assert 8 < sum(count for name, count in answers.items() if name.endswith("404")), answers
 
 
 async def test_without_its_filter_the_gateway_is_found_out():
