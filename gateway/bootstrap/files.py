@@ -31,6 +31,7 @@ from gateway.labels.rules import label_rules
 from gateway.labels.terms import TermIndex, parse_term_list
 from gateway.policy.model import Policy
 from gateway.policy.reading import ProfileText, read_policy
+from gateway.policy.words import misspelt
 from gateway.proxy.capability import NOT_SERVED
 
 TERMS = "terms.json"
@@ -104,7 +105,9 @@ class Toolmaker:
         self.terms = TermIndex([parse_term_list((lists / TERMS).read_bytes(), TERMS)])
 
     def __call__(self, policy: Policy) -> Tools:
-        """Give the tools of a policy. Raises ProfileError for a minimum of elements that R4 does not have."""
+        """Give the tools of a policy. Raises ProfileError for types, elements and labels that there are not (L089)."""
+        if wrong := misspelt(policy, self.elements):
+            raise ProfileError(f"profile `{policy.name}`: not known to FHIR R4: {', '.join(wrong)}")
         if wrong := misnamed(policy, self.elements):
             raise ProfileError(
                 f"profile `{policy.name}`: minimum_necessary names no elements of R4: {', '.join(wrong)}"

@@ -99,7 +99,7 @@ async def test_a_reload_changes_what_is_decided(house):
     assert (0, 5) == kinds(await asked(gate))
 
 
-async def test_a_profile_that_cannot_be_read_changes_nothing(house):
+async def test_L089_L100_a_profile_that_cannot_be_read_changes_nothing(house):
     """The old version goes on deciding, and the operator is told the line."""
     gate, folder = house
     write(folder, "one")
@@ -112,7 +112,87 @@ async def test_a_profile_that_cannot_be_read_changes_nothing(house):
     write(folder, "one")
 
 
-async def test_reloads_under_load_drop_nothing_and_mix_nothing(house):
+MISSPELT = {
+    "own/house/flows.yaml": [
+        ("rules:", "ruless:"),
+        ("layer:", "layr:"),
+        ("effect:", "efect:"),
+        ("says:", "say:"),
+        ("cite:", "cites:"),
+        ("purposes:", "purpose:"),
+        ("layer: flow", "layer: flows"),
+        ("effect: permit", "effect: permits"),
+        ("[TREAT]", "[TREATS]"),
+        ("data: [kind]", "data: [kinds]"),
+    ],
+    "own/house/profile.yaml": [
+        ("extends:", "extend:"),
+        ("drops:", "drop:"),
+        ("categories:\n", "categorys:\n"),
+        ("any:", "anyy:"),
+        ("types:", "type:"),
+        ("hipaa-treatment", "hipaa-treatmnt"),
+        ("Patient]", "Pateint]"),
+    ],
+    "directory.yaml": [
+        ("participants:", "participant:"),
+        ("type:", "typ:"),
+        ("hipaa_covered:", "hipaa_coverd:"),
+        ("references:", "reference:"),
+        ("provider_general", "provider_genral"),
+        ("purposes: [TREAT]", "purposes: [TRAET]"),
+        ("client_id:", "clientid:"),
+        ("participant: mercy", "participant: mercey"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"), [(file, *pair) for file, pairs in MISSPELT.items() for pair in pairs]
+)
+async def test_L089_a_misspelt_word_is_an_error_and_says_where(house, file, right, wrong):
+    """Any key or code of profile, rules and directory: not loaded, the file is named, and the old version decides."""
+    gate, folder = house
+    write(folder, "one")
+    text = (folder / file).read_text()
+    assert right in text
+    (folder / file).write_text(text.replace(right, wrong, 1))
+    found = await reload(gate)
+    (folder / file).write_text(text)
+    assert 422 == found.status
+    assert file.split("/")[-2 if "own" in file else 0] in found.told
+    assert (5, 0) == kinds(await asked(gate))
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [*((file, "") for file in MISSPELT), ("own/house/profile.yaml", "{}\n"), ("directory.yaml", "{}\n")],
+)
+async def test_L100_an_empty_file_is_not_loaded(house, file, text):
+    """Nothing is no policy: the old version goes on deciding."""
+    gate, folder = house
+    write(folder, "one")
+    before = (folder / file).read_text()
+    (folder / file).write_text(text)
+    found = await reload(gate)
+    (folder / file).write_text(before)
+    assert 422 == found.status
+    assert (5, 0) == kinds(await asked(gate))
+
+
+async def test_L100_a_profile_without_rules_permits_nothing(house):
+    """It is loaded as it is, and nothing goes by it."""
+    gate, folder = house
+    write(folder, "one")
+    (folder / "own/house/flows.yaml").write_text("rules: []\n")
+    assert 200 == (await reload(gate)).status
+    found = kinds(await asked(gate))
+    write(folder, "one")
+    assert 200 == (await reload(gate)).status
+    assert (0, 0) == found
+
+
+async def test_L100_reloads_under_load_drop_nothing_and_mix_nothing(house):
     """While versions change under eight askers, every answer comes and is whole: all of one version."""
     gate, folder = house
     done = asyncio.Event()
