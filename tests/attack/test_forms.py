@@ -63,7 +63,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("case", HEADERS)
-async def test_L057_what_a_refused_header_held_is_nowhere(scene, case):
+async def test_L057_L058_what_a_refused_header_held_is_nowhere(scene, case):
     """Kinds, charsets, encodings and conditions that are not taken: refused by form, their text not repeated."""
     method, path, headers, status = HEADERS[case]
     body = f'{{"resourceType":"Bundle","id":"{MARK}"}}'.encode() if method == "POST" else None

@@ -145,7 +145,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("place", ELSEWHERE)
 @pytest.mark.parametrize("form", ["relative", "versioned", "absolute", "absolute at our door", "absolute, shouting"])
-async def test_L008_another_patient_anywhere_in_a_record_must_agree(scene, place, form):
+async def test_L008_L010_another_patient_anywhere_in_a_record_must_agree(scene, place, form):
     """A record about Rosa that names the quokka is the quokka's as well, in whatever element and form (L010)."""
     one = {"reference": literal(scene, LITERAL[form])}
     await withheld(scene, observation("both", **ELSEWHERE[place](one), note=[{"text": MARK}]))

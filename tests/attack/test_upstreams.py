@@ -128,7 +128,7 @@ async def well_again(scene) -> None:
 
 
 @pytest.mark.parametrize("case", LIES)
-async def test_L070_whatever_a_server_does_wrong_is_one_answer(scene, case):
+async def test_L058_L070_whatever_a_server_does_wrong_is_one_answer(scene, case):
     """502 with one sentence, at every place; and the record it did not lie about is read right after."""
     began = time.perf_counter()
     *read, pushed = await everywhere(scene, LIES[case])

@@ -260,7 +260,7 @@ async def test_the_ledger_tells_of_a_patients_attestation_where_something_left(g
 
 # Derived at the door as in a question --------------------------------------------------------------------------------
 @pytest.mark.parametrize(("instant", "status"), [("07:59", 404), ("08:01", 200)])
-async def test_who_comes_of_age_does_so_in_the_profiles_zone(gate, instant, status):
+async def test_L093_who_comes_of_age_does_so_in_the_profiles_zone(gate, instant, status):
     """Eighteen is counted from Patient.birthDate, by the clock of the place whose law it is."""
     before = gate.services.clock
     at = datetime.fromisoformat(f"2026-03-01T{instant}:00").replace(tzinfo=UTC)
@@ -271,7 +271,7 @@ async def test_who_comes_of_age_does_so_in_the_profiles_zone(gate, instant, stat
         gate.serve_with(clock=before)
 
 
-async def test_a_patient_of_unknown_age_is_no_adult(gate):
+async def test_L093_a_patient_of_unknown_age_is_no_adult(gate):
     """Without a birth date nobody is taken for an adult."""
     assert 200 == (await read(gate, "CarePlan/ana-plan", "valley-ehr")).status
     assert 404 == (await read(gate, "CarePlan/cleo-plan", "valley-ehr")).status
@@ -304,7 +304,7 @@ LACKING = {
 
 @pytest.mark.parametrize("lacking", LACKING)
 async def test_L063_L097_an_emergency_needs_everything_that_makes_it_one(gate, lacking):
-    """For an emergency purpose each precondition in turn is left out: nothing of the program's is told; with all it is."""
+    """Under an emergency purpose each precondition in turn is left out: nothing is told; with all of them it is."""
     client, purpose, claims = LACKING[lacking]
     said = {name: value for name, value in claims.items() if value is not None}
     assert (await read(gate, "Encounter/ana-program", client, purpose, **said)).status in {403, 404}

@@ -55,7 +55,7 @@ async def test_a_client_nobody_registered_is_refused(gate, log):
 
 
 @pytest.mark.parametrize("purpose", [None, "", "TREAT", "TREATS", "hpaymt", "HPAYMT ", "HRESCH", "http://other|HPAYMT"])
-async def test_no_purpose_or_one_not_granted_is_refused(gate, log, purpose):
+async def test_L061_L062_no_purpose_or_one_not_granted_is_refused(gate, log, purpose):
     """A missing, empty, unknown, misspelt or ungranted purpose is 403 (leaks.md L061, L062)."""
     answer = await gate.ask("Patient/rosa", purpose=purpose, client=PLAN)
     assert 403 == answer.status
@@ -69,13 +69,13 @@ async def test_no_purpose_or_one_not_granted_is_refused(gate, log, purpose):
         [("X-Purpose-Of-Use", "HPAYMT, CAREMGT")],
     ],
 )
-async def test_several_purposes_are_refused(gate, log, headers):
+async def test_L061_several_purposes_are_refused(gate, log, headers):
     """A repeated header or a list is 400."""
     assert 400 == (await gate.ask("Patient/rosa", purpose=None, headers=headers)).status
     assert [] == log
 
 
-async def test_a_purpose_header_in_two_spellings_is_repeated(gate, log):
+async def test_L061_a_purpose_header_in_two_spellings_is_repeated(gate, log):
     """Letter case and underscores do not make another header of it."""
     for second, status in ((b"x-purpose-of-use", b"400"), (b"X_Purpose_Of_Use", b"400")):
         token = gate.token(PLAN).encode()
@@ -200,7 +200,7 @@ async def test_other_formats_are_refused(gate, log, accept, query):
 
 
 @pytest.mark.parametrize("content_type", ["application/fhir+xml", "text/plain", "application/json; charset=utf-16"])
-async def test_other_bodies_are_refused(gate, log, content_type):
+async def test_L060_other_bodies_are_refused(gate, log, content_type):
     """A body that is not FHIR JSON is 415, whatever is in it (L060)."""
     body = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><Bundle>&e;</Bundle>'
     assert 415 == (await gate.ask("", method="POST", body=body, headers=[("Content-Type", content_type)])).status
@@ -227,7 +227,7 @@ SMUGGLED = {
 
 
 @pytest.mark.parametrize("case", SMUGGLED)
-async def test_a_request_with_two_meanings_is_not_carried_out(gate, log, case):
+async def test_L067_a_request_with_two_meanings_is_not_carried_out(gate, log, case):
     """Lengths that differ, broken chunks, odd headers: 400, the connection closed, nothing asked upstream (L067)."""
     head = b"POST /t/hospital/ HTTP/1.1\r\nHost: x\r\n"
     answer = await gate.raw(head + SMUGGLED[case] + TWO_REQUESTS)
@@ -237,7 +237,7 @@ async def test_a_request_with_two_meanings_is_not_carried_out(gate, log, case):
 
 
 # What is constant --------------------------------------------------------------------------------------------------
-async def test_every_answer_carries_the_same_headers_and_our_own_id(gate):
+async def test_L071_every_answer_carries_the_same_headers_and_our_own_id(gate):
     """Found, refused, absent, unknown: the same header set, an id of fixed length that is never the client's (L071)."""
     theirs = [("X-Request-Id", "1234")]
     asked = [("Patient/rosa", PLAN), ("Patient/nobody", PLAN), ("Patient/rosa", "nobody"), ("Nonsense/1", PLAN)]
@@ -287,14 +287,14 @@ OVERRIDES = [
 
 
 @pytest.mark.parametrize("header", OVERRIDES)
-async def test_no_header_changes_what_is_asked(gate, header):
+async def test_L064_no_header_changes_what_is_asked(gate, header):
     """Overrides of method, URL and host are not honoured, and links do not follow them (L064)."""
     plain, other = [await gate.ask("Condition?patient=rosa", headers=more) for more in ([], [header])]
     assert plain.ids == other.ids
     assert plain.json["link"] == other.json["link"]
 
 
-async def test_the_upstream_sees_our_headers_alone(gate, log):
+async def test_L065_the_upstream_sees_our_headers_alone(gate, log):
     """Whatever a client sends, the header set upstream is the allow-list exactly (L065)."""
     control = ["X-Meta-Snapshot-Mode", "X-Cascade", "X-Patient-Id", "X-Custom", "Cookie", "If-None-Match", "Range"]
     await gate.ask("Condition/rosa-hypertension", headers=[(name, "1") for name in control] + OVERRIDES[:6])

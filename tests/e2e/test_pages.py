@@ -113,7 +113,7 @@ async def test_any_search_is_the_twins_answer(twins, path):
     assert [alike(page, twins.absent) for page in absent] == [alike(page, twins.full) for page in full]
 
 
-async def test_nothing_of_what_is_withheld_is_in_any_byte(twins):
+async def test_L031_nothing_of_what_is_withheld_is_in_any_byte(twins):
     """No text, id or place of a withheld record is anywhere in a searchset that would have held it (L031)."""
     for path in (ALL, f"{ALL}&_include=Observation:encounter&_include=Observation:performer"):
         raw = (await twins.full.ask(path)).body
@@ -138,7 +138,7 @@ async def test_a_search_by_post_is_the_search_by_get(twins):
     assert alike(got, twins.full) == alike(posted, twins.full)
 
 
-async def test_every_link_is_at_our_door(twins):
+async def test_L025_L028_every_link_is_at_our_door(twins):
     """Self link, next link, fullUrl: ours; the upstream's address is nowhere in any spelling (L025, L028)."""
     page = await twins.full.ask(f"{ALL}&_count=1&_include=Observation:subject")
     links = {link["relation"]: link["url"] for link in page.json["link"]}
@@ -232,7 +232,7 @@ async def test_a_batch_is_the_twins_answer(twins):
         "Patient?_id=1#x",
     ],
 )
-async def test_an_address_in_a_batch_is_relative(twins, url):
+async def test_L029_an_address_in_a_batch_is_relative(twins, url):
     """Another base, another route, a way up: the whole is 400 and nothing is asked (L029)."""
     twins.upstream.requests.clear()
     assert 400 == (await twins.full.ask("", method="POST", body=batch("Observation/walk-02", url))).status

@@ -217,7 +217,7 @@ async def test_a_client_that_does_not_finish_is_not_waited_for(tmp_path):
 
 
 # Start-up ------------------------------------------------------------------------------------------------------------
-async def test_an_open_upstream_is_not_served(tmp_path):
+async def test_L074_an_open_upstream_is_not_served(tmp_path):
     """A server that answers without credentials stops the start, with a message that says so (L074)."""
     async with embedded(closed=False) as (_, base):
         with pytest.raises(ProfileError, match="answers without credentials"):
