@@ -121,3 +121,38 @@ async def test_a_label_of_the_house_is_read(scene):
         found = await scene.ask(hold(scene, "open", *codes))
         assert 200 == found.status
         assert labelled(*codes)["security"] or not codes
+
+
+V3 = "http://terminology.hl7.org/CodeSystem/v3-"
+SPELT = {
+    "in secure http": {"system": V3.replace("http:", "https:") + "ActCode", "code": "42CFRPart2"},
+    "by its old address": {"system": "http://hl7.org/fhir/v3/ActCode", "code": "42CFRPart2"},
+    "by its oid": {"system": "urn:oid:2.16.840.1.113883.5.4", "code": "42CFRPart2"},
+    "with a version": {"system": V3 + "ActCode|2.0.0", "code": "42CFRPart2"},
+    "in small letters": {"system": V3 + "ActCode", "code": "42cfrpart2"},
+    "with spaces": {"system": V3 + "ActCode", "code": " 42CFRPart2 "},
+    "without a system": {"code": "42CFRPart2"},
+    "as a value set": {"system": "http://terminology.hl7.org/ValueSet/v3-ActCode", "code": "42CFRPart2"},
+    "a code that is none": {"system": V3 + "ActCode", "code": "ZZZ"},
+    "chosen by a user": {"system": V3 + "ActCode", "code": "42CFRPart2", "userSelected": True, "display": "normal"},
+}
+
+
+@pytest.mark.parametrize("spelling", SPELT)
+async def test_L005_a_label_counts_in_every_spelling(scene, spelling):
+    """However its system and code are written, beside a normal level too: the record is as if it were not there."""
+    hidden = observation(f"{MARK}-o", meta={"security": [coding("N"), SPELT[spelling]]})
+    assert 404 == (await alike(scene, f"Observation/{MARK}-o", [hidden])).status
+    assert ["beside"] == [
+        id_
+        for id_ in (
+            await alike(scene, "Observation?patient=rosa", [hidden, observation("beside")], [observation("beside")])
+        ).ids
+        if not id_.startswith("rosa")
+    ]
+
+
+async def test_L005_a_code_without_a_system_lowers_nothing(scene):
+    """`N` of nowhere beside a strict label, a display that says normal: the label stands."""
+    words = [{"code": "N"}, {"display": "N"}, *PART2]
+    assert 404 == (await alike(scene, "Observation/o", [observation("o", meta={"security": words})])).status

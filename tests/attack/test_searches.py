@@ -143,6 +143,20 @@ async def test_L017_a_label_finds_nothing_that_is_hidden(scene, value):
     assert (200, [], 0) == (found.status, found.ids, found.json["total"])
 
 
+async def test_L021_nothing_is_kept_of_another_s_search(scene):
+    """After the patient's own app, who sees all, the plan's answer is what it was alone, and is asked for anew."""
+    scene.server.hold(secret("own"), observation())
+    path = "Observation?patient=rosa"
+    alone = await scene.ask(path)
+    own = await scene.ask(path, "rosa-app", "PATRQT")
+    scene.stub.seen.clear()
+    after = await scene.ask(path)
+    assert "own" in own.ids
+    assert constant(alone) == constant(after)
+    assert 1 == len([one for one in scene.stub.seen if one.target.startswith("/fhir/Observation?")])
+    assert {"no-cache, no-store", "no-cache", "no-store"} & {one.headers["cache-control"] for one in scene.stub.seen}
+
+
 async def test_L018_order_and_scores_are_of_what_is_seen(scene):
     """Sorted by a value that a hidden record has: the same order; the server's scores are dropped."""
     low, high = (observation(name, valueQuantity={"value": n}) for name, n in (("low", 5), ("high", 9)))

@@ -256,7 +256,7 @@ async def test_L071_every_answer_carries_the_same_headers_and_our_own_id(gate):
     assert [True, False, False, False] == ["etag" in answer.headers for answer in answers]
 
 
-async def test_hidden_and_absent_are_the_same_answer(gate):
+async def test_L069_hidden_and_absent_are_the_same_answer(gate):
     """A record that is withheld reads like one that never existed, byte for byte (L069)."""
     hidden, absent = [await gate.ask(f"Condition/{id_}") for id_ in ("rosa-opioid-dependence", "never-existed")]
     assert hidden.constant == absent.constant

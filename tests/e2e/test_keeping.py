@@ -48,7 +48,7 @@ class Instead:
 
 
 # Consents ------------------------------------------------------------------------------------------------------------
-async def test_a_revocation_holds_from_the_next_request_on(gate):
+async def test_L083_a_revocation_holds_from_the_next_request_on(gate):
     """Signed, it is there; revoked, it is not: on the same connection, no waiting, time after time (law 9, L083)."""
     assert 404 == (await gate.ask(HIDDEN)).status
     for _ in range(5):
@@ -58,7 +58,7 @@ async def test_a_revocation_holds_from_the_next_request_on(gate):
         assert 404 == (await gate.ask(HIDDEN)).status
 
 
-async def test_a_page_is_decided_by_the_consents_of_its_own_moment(gate):
+async def test_L030_a_page_is_decided_by_the_consents_of_its_own_moment(gate):
     """What a consent opened on the first page is closed on the second when it ended in between (L030)."""
     consent = await gate.consent("rosa-part2.json")
     encounters = [await gate.ask("Encounter?patient=rosa&_count=3")]
@@ -81,7 +81,7 @@ class Moving(Instead):
         return await self.inner.revisions(subjects)
 
 
-async def test_what_changes_before_the_first_byte_is_decided_again(gate):
+async def test_L094_what_changes_before_the_first_byte_is_decided_again(gate):
     """Twice changed, the third answer is sent; the two before are void, and nothing of them left (law 9)."""
     store = Moving(gate.services.consents)
     gate.serve_with(consents=store)
@@ -237,7 +237,7 @@ async def test_an_answer_that_broke_off_is_told_as_such(gate):
 
 
 # Logs ----------------------------------------------------------------------------------------------------------------
-async def test_no_log_tells_of_a_patient(gate, monkeypatch):
+async def test_L072_no_log_tells_of_a_patient(gate, monkeypatch):
     """With everything turned on, no id, query value or text of a record is in any line (L072)."""
     stream = io.StringIO()
     root = logging.getLogger()

@@ -83,7 +83,7 @@ async def read(gate: World, path: str) -> list[Answer]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 10, 50])
-async def test_a_walk_tells_nothing_of_what_is_withheld(twins, count):
+async def test_L020_a_walk_tells_nothing_of_what_is_withheld(twins, count):
     """Number of pages, entries on each, totals, links, order: as if the hidden ones had never been there (L020)."""
     full = await walked(twins.full, f"{ALL}&_count={count}")
     absent = await walked(twins.absent, f"{ALL}&_count={count}")
@@ -163,7 +163,7 @@ async def test_a_record_keeps_its_own_text(twins):
 
 
 # Cursors -----------------------------------------------------------------------------------------------------------
-async def test_a_page_link_belongs_to_who_got_it_and_why(twins):
+async def test_L024_a_page_link_belongs_to_who_got_it_and_why(twins):
     """Another client, another purpose, another query, a changed or made-up cursor: one refusal, no call (L024)."""
     link = (await twins.full.ask(f"{ALL}&_count=1")).next
     changed = link[:-20] + ("A" if link[-20] != "A" else "B") + link[-19:]
