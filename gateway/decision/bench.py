@@ -339,7 +339,7 @@ def conditions_of(rule: Rule) -> tuple[Condition, ...]:
 def _signature(labels: Labels) -> tuple[object, ...]:
     # Whether a Part 2 record may be passed on turns on whose it is.
     programs = programs_of(labels) if labels.policies else frozenset()
-    return labels.sensitivities, labels.policies, labels.confidentiality, labels.unknown, programs
+    return labels.sensitivities, labels.policies, labels.confidentiality, labels.unknown, labels.unread, programs
 
 
 def _owners_of_binaries(views: Iterable[ResourceView], resolver: Resolver) -> Mapping[int, tuple[ResourceView, ...]]:

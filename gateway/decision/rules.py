@@ -55,7 +55,7 @@ def party_matches(match: PartyMatch, party: Participant, policy: Policy) -> bool
     return not match.any or any(party_matches(one, party, policy) for one in match.any)
 
 
-_Label = tuple[str, frozenset[str], frozenset[str], int, bool]
+_Label = tuple[str, frozenset[str], frozenset[str], int, bool, bool]
 _Asked = tuple[tuple[str, tuple[CategoryMatch, ...]], ...]
 
 
@@ -84,7 +84,7 @@ class Recogniser:
 
     def categories(self, view: ResourceView, labels: Labels) -> frozenset[str]:
         """Give the ids of the categories that a record with these labels belongs to."""
-        key = (view.type, labels.sensitivities, labels.policies, labels.confidentiality, labels.unknown)
+        key = (view.type, labels.sensitivities, labels.policies, labels.confidentiality, labels.unknown, labels.unread)
         known = self._settled.get(key)
         if known is None:
             known = self._settled[key] = self._settle(view.type, labels)
@@ -181,6 +181,8 @@ def _labelled(match: CategoryMatch, labels: Labels) -> bool:
     ):
         return False
     if match.at_least is not None and labels.confidentiality < match.at_least:
+        return False
+    if match.unread_label is not None and match.unread_label is not labels.unread:
         return False
     return match.unknown is None or match.unknown is labels.unknown
 

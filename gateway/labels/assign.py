@@ -76,6 +76,7 @@ def summarise(labels: Iterable[Label], unknown: bool) -> Labels:  # noqa: FBT001
         sensitivities=frozenset(label.code for label in ordered if label.kind is Kind.SENSITIVITY),
         policies=frozenset(label.code for label in ordered if label.kind is Kind.POLICY),
         unknown=unknown or any(label.kind is Kind.UNKNOWN for label in ordered),
+        unread=any(label.kind is Kind.UNKNOWN and label.source != UNCLASSIFIED for label in ordered),
     )
 
 

@@ -59,3 +59,4 @@ class Labels(msgspec.Struct, frozen=True):
     sensitivities: frozenset[str]
     policies: frozenset[str]
     unknown: bool  # something about its sensitivity could not be established
+    unread: bool = False  # somebody set a label, on it or on what it belongs to, that is of no system we can read

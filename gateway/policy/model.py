@@ -145,6 +145,7 @@ class CategoryMatch(msgspec.Struct, frozen=True):
     policies: frozenset[str] | None = None
     at_least: Confidentiality | None = None
     unknown: bool | None = None
+    unread_label: bool | None = None
     codes: Codes | None = None
     source: PartyMatch | None = None
     identifiers: IdentifierMatch | None = None

@@ -230,12 +230,14 @@ def _category(key: str, node: Node, draft: _Draft) -> Category:
 
 def _match(node: Node, draft: _Draft) -> CategoryMatch:
     unknown, own, level = node.at("unknown"), node.at("own"), node.at("at_least")
+    unread = node.at("unread_label")
     match = CategoryMatch(
         types=_set(node.at("types")),
         sensitivities=_set(node.at("sensitivities")),
         policies=_set(node.at("policies")),
         at_least=Confidentiality[level.one_of(Confidentiality.__members__)] if level.present else None,
         unknown=unknown.flag() if unknown.present else None,
+        unread_label=unread.flag() if unread.present else None,
         codes=_codes(node.at("codes")) if node.at("codes").present else None,
         source=_party(node.at("source"), draft) if node.at("source").present else None,
         identifiers=_identifiers(node.at("identifiers")) if node.at("identifiers").present else None,

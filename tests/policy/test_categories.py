@@ -91,6 +91,8 @@ def told(way: CategoryMatch) -> str:  # noqa: C901  one line for each part
         )
     if way.unknown:
         parts.append("with something about its sensitivity unknown")
+    if way.unread_label:
+        parts.append("with a label that cannot be read")
     if way.at_least:
         parts.append(f"at least {way.at_least.name}")
     if way.sensitivities:

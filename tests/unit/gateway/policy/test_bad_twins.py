@@ -51,6 +51,7 @@ categories:
         policies: [42CFRPart2]
         at_least: R
         unknown: false
+        unread_label: false
         codes: ["http://loinc.org|1-8"]
         source:
           types: [clinic]
@@ -227,6 +228,7 @@ def test_a_value_of_another_kind_is_named_with_file_and_line(file, number):
         ("profile", ('"http://loinc.org|1-8"', '"1-8"'), "a code is `system|code`"),
         ("profile", ("usda_funding: false", "usda_fund: false"), "`usda_fund` is not one of"),
         ("profile", ("unknown: false", "unknown: no"), "must be true or false"),
+        ("profile", ("unread_label: false", "unread_label: no"), "must be true or false"),
         ("profile", ("page: [visit]", "page: [visits]"), "`visits` is not one of"),
         ("profile", ("drops: []", "drops: [nothing]"), "no rule `nothing` to drop"),
         ("profile", ("extends: []", "extends: [nobody]"), "no profile `nobody`"),
