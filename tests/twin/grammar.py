@@ -178,11 +178,11 @@ class Grammar:
             return self._predicate(pair, touched)
         if draw < 0.72:
             return self._way(pair, touched)
-        if draw < 0.82:
+        if draw < 0.83:
             return [self._read(touched)]
-        if draw < 0.88:
+        if draw < 0.92:
             return [self._batch(pair, touched)]
-        if draw < 0.94:
+        if draw < 0.97:
             return [self._elsewhere(touched)]
         return [self._refused(pair, touched)]
 
@@ -306,7 +306,7 @@ class Grammar:
 
     def _read(self, touched: Sequence[str]) -> Step:
         visible = [name for name in self.world.trees if name not in touched]
-        name = self.dice.choice(touched if touched and self.dice.random() < 0.35 else visible or touched)
+        name = self.dice.choice(touched if touched and self.dice.random() < 0.3 else visible or touched)
         method = "HEAD" if self.dice.random() < 0.15 else "GET"
         return Step(name, method=method)
 
