@@ -48,9 +48,14 @@ def hold(condition: Condition, case: Case) -> Truth:
     return memory[condition]
 
 
-def beforehand(condition: Condition, case: Case) -> bool:
-    """Say whether `condition` is the same for all records of which this one is: of the subject, or of the exchange."""
-    return _memory(condition, case) is not None
+def of_exchange(condition: Condition) -> bool:
+    """Say whether `condition` turns on the exchange alone: the same for every record of a document."""
+    return condition in _OF_EXCHANGE_ALONE
+
+
+def of_subject(condition: Condition) -> bool:
+    """Say whether `condition` turns on exchange and subject: the same for all of whose record nothing is stated."""
+    return condition in _OF_EXCHANGE_ALONE or condition in _OF_SUBJECT_ALONE
 
 
 def _memory(condition: Condition, case: Case) -> dict[Condition, Truth] | None:

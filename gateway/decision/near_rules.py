@@ -74,7 +74,14 @@ def about(rule: Rule, case: Case) -> bool:
     if not in_force(_alone(asked, case.policy), case.directory, case.exchange):
         return False
     permit = msgspec.structs.replace(
-        asked, effect=RuleEffect.PERMIT, deny_class=None, needs=(), unless=(), when_false=(), agreements=None
+        asked,
+        effect=RuleEffect.PERMIT,
+        deny_class=None,
+        needs=(),
+        unless=(),
+        when_false=(),
+        unless_false=(),
+        agreements=None,
     )
     return rule_on(msgspec.structs.replace(case, consents=_SILENT, linked=()), (permit,)).permitted
 
@@ -92,7 +99,7 @@ def near_rules(case: Case) -> tuple[NearRule, ...]:
 
 def conditions_of(rule: Rule) -> tuple[Condition, ...]:
     """Give every condition that a rule turns on."""
-    return (*rule.needs, *rule.unless, *rule.when_false)
+    return (*rule.needs, *rule.unless, *rule.when_false, *rule.unless_false)
 
 
 def _kept(rule: Rule, case: Case) -> Iterator[Because]:
@@ -109,6 +116,9 @@ def _kept(rule: Rule, case: Case) -> Iterator[Because]:
         if truth is False or (truth is None and rule.effect is not RuleEffect.DENY):
             known = "it is not so" if truth is False else "it is not known"
             yield Because(Kept.NEED, f"{known} that {words(need)}", need.value, truth is not None)
+    for guard in rule.unless_false:
+        if hold(guard, case) is False:
+            yield Because(Kept.NEED, f"it lapses, because it is not so that {words(guard)}", guard.value)
     if rule.effect is RuleEffect.DENY:
         yield from _lifts(rule, case)
 

@@ -1,19 +1,19 @@
-"""The rules in force in an exchange, specialised to one subject: what no record changes is asked once, not of each.
+"""The rules in force in an exchange, specialised to it and to a subject: what no record changes is asked once.
 
 Rules of this file
-1. A condition that turns on the exchange or the subject alone is asked beforehand (`conditions.beforehand`). One that
-   is met is not asked again, one that is not is named as missing; a deny that can no longer stand is dropped.
+1. A condition that turns on the exchange alone is asked beforehand, one that turns on the subject from the second
+   record on. What is met is not asked again, what is not is named as missing; a deny that can stand no more is dropped.
 2. Agreements come to the categories they cover, which is all that a record decides of them.
 3. The order of the profile stays, so that what is told of a record stays: rules, and the needs of each.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
 from gateway.decision.case import Case, Told, in_force_between
-from gateway.decision.conditions import beforehand, hold
+from gateway.decision.conditions import hold, of_exchange, of_subject
 from gateway.decision.model import Cause
 from gateway.policy.model import Condition, DenyClass, Rule, RuleEffect
 
@@ -61,23 +61,42 @@ class Lines(msgspec.Struct, frozen=True):
 
 
 class Rules:
-    """The rules in force in an exchange, each with the cause it would be told as; specialised once to each subject."""
+    """The rules in force in an exchange, each with the cause it would be told as; specialised once to the exchange, and
+    to each subject that has more than one record."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         listed = tuple(rules)
         self._of = {flag: [(one, cause_of(one)) for one in listed if one.no_patient is flag] for flag in (True, False)}
-        self._kept: dict[tuple[int, bool], tuple[Told, Lines]] = {}
+        self._here: dict[bool, tuple[Told, Lines]] = {}
+        self._kept: dict[int, tuple[Told, Lines | None]] = {}
 
     def lines(self, case: Case) -> Lines:
-        """Give the rules as they stand for a case: for all records of its subject of which nothing is stated, where the
-        case goes by what was told before."""
-        told, rules = case.told, self._of[case.subject is None]
+        """Give the rules as they stand for a case, specialised as far as it goes by what was told before."""
+        told, bare = case.told, case.subject is None
         if told is None or not told.fits(case):
-            return _lines(rules, case)
-        key = (id(told), bool(case.stated))
-        if key not in self._kept:
-            self._kept[key] = (told, _lines(rules, case))  # holds it, so that no other can be taken for it
-        return self._kept[key][1]
+            return _lines(self._of[bare], case, _never)
+        kept = self._kept.get(id(told))
+        if kept is None or case.stated:
+            self._kept.setdefault(id(told), (told, None))  # held, so that no other can be taken for it
+            return self._in_exchange(case, told, bare=bare)
+        if kept[1] is not None:
+            return kept[1]
+        lines = _lines(self._of[bare], case, of_subject)
+        self._kept[id(told)] = (told, lines)
+        return lines
+
+    def _in_exchange(self, case: Case, told: Told, *, bare: bool) -> Lines:
+        here = self._here.get(bare)
+        if here is None or here[0].exchange is not told.exchange or here[0].directory is not told.directory:
+            here = self._here[bare] = (told, _lines(self._of[bare], case, of_exchange))
+        return here[1]
+
+
+_Known = Callable[[Condition], bool]
+
+
+def _never(_: Condition) -> bool:
+    return False
 
 
 def cause_of(rule: Rule, consent: str = "") -> Cause:
@@ -96,12 +115,13 @@ def cause_of(rule: Rule, consent: str = "") -> Cause:
     )
 
 
-def _lines(rules: Sequence[tuple[Rule, Cause]], case: Case) -> Lines:
+def _lines(rules: Sequence[tuple[Rule, Cause]], case: Case, known: _Known) -> Lines:
+    """Specialise rules to a case as far as conditions are `known`: the same for all cases that they are to serve."""
     by_effect = {effect: [one for one in rules if one[0].effect is effect] for effect in RuleEffect}
     return Lines(
-        permits=_present(_giving(rule, cause, case) for rule, cause in by_effect[RuleEffect.PERMIT]),
-        denies=_present(_denying(rule, cause, case) for rule, cause in by_effect[RuleEffect.DENY]),
-        obliging=_present(_giving(rule, cause, case) for rule, cause in by_effect[RuleEffect.OBLIGE]),
+        permits=_present(_giving(rule, cause, case, known) for rule, cause in by_effect[RuleEffect.PERMIT]),
+        denies=_present(_denying(rule, cause, case, known) for rule, cause in by_effect[RuleEffect.DENY]),
+        obliging=_present(_giving(rule, cause, case, known) for rule, cause in by_effect[RuleEffect.OBLIGE]),
     )
 
 
@@ -117,27 +137,27 @@ def _agreed(rule: Rule, case: Case) -> frozenset[str] | None:
     return None if None in covered else _NOTHING.union(*(data for data in covered if data is not None))
 
 
-def _giving(rule: Rule, cause: Cause, case: Case) -> Giving | None:
+def _giving(rule: Rule, cause: Cause, case: Case, known: _Known) -> Giving | None:
     agreed = _agreed(rule, case)
     if agreed == _NOTHING:
         return None
-    steps = [_step(need, case, guard=False) for need in rule.needs]
-    steps += [_step(guard, case, guard=True) for guard in rule.unless_false]
+    steps = [_step(need, case, known, guard=False) for need in rule.needs]
+    steps += [_step(guard, case, known, guard=True) for guard in rule.unless_false]
     return Giving(rule, cause, rule.data, agreed, tuple(step for step in steps if step is not None))
 
 
-def _step(condition: Condition, case: Case, *, guard: bool) -> Step | None:
-    if not beforehand(condition, case):
+def _step(condition: Condition, case: Case, known: _Known, *, guard: bool) -> Step | None:
+    if not known(condition):
         return condition, condition.value, guard
     truth = hold(condition, case)
     met = truth is not False if guard else truth is True
     return None if met else (None, condition.value, guard)
 
 
-def _denying(rule: Rule, cause: Cause, case: Case) -> Denying | None:
+def _denying(rule: Rule, cause: Cause, case: Case, asked: _Known) -> Denying | None:
     """Give what is left of a deny; None where it cannot stand."""
     agreed = _agreed(rule, case)
-    known = {one: hold(one, case) for one in (*rule.unless, *rule.needs, *rule.when_false) if beforehand(one, case)}
+    known = {one: hold(one, case) for one in (*rule.unless, *rule.needs, *rule.when_false) if asked(one)}
     if agreed == _NOTHING or any(known.get(one) is True for one in rule.unless):
         return None
     if any(one in known and known[one] is False for one in rule.needs):

@@ -349,6 +349,36 @@ def test_an_identifier_that_always_goes_is_barred():
     assert found["barred"]
 
 
+def test_a_permit_that_lapses_is_told_with_what_made_it_lapse() -> None:
+    """A permit that a guard known to be false took away came near: it names the guard, and what would give it back."""
+    sides = [
+        {"id": "jail", "type": "county_jail", "references": ["Organization/jail"]},
+        {"id": "nurse", "type": "provider_general", "references": ["Organization/nurse"]},
+    ]
+    asking = question(
+        condition("depression"),
+        profile="us-ca-calaim",
+        participants=sides,
+        discloser="jail",
+        recipient="nurse",
+        purpose="COC",
+        facts={
+            "exchange": {
+                "reasonably_necessary_post_release_bh_treatment": True,
+                "recipient_involved_in_bh_treatment": False,
+            }
+        },
+    )
+    found = record(asking)
+    (near,) = [rule for rule in found["rules"] if rule["rule"] == "ca-h5-providers"]
+    assert [("need_not_met", "recipient_involved_in_bh_treatment", True)] == [
+        (why["reason"], why["condition"], why["known"]) for why in near["why"]
+    ]
+    ways_back = [one["kind"] for way in found["would_disclose"] for one in way["together"]]
+    assert "withheld" == found["verdict"]
+    assert ways_back
+
+
 def test_a_condition_that_is_not_known_is_named_with_the_rule_it_keeps():
     """The rule that came near says which condition, and that it is not known rather than false."""
     found = record(question(observation(), purpose="CAREMGT"))
