@@ -23,6 +23,7 @@ from gateway.decision.model import Cause, Decision, Direction, Edit, Op, Verdict
 from gateway.decision.opinion import Opinion
 from gateway.decision.outbound import container_labels, labels_out, meta_edits
 from gateway.decision.parts import prefixed
+from gateway.decision.pushed import is_pushed
 from gateway.decision.reach import UNREACHED, Reach
 from gateway.decision.residue import free
 from gateway.fhir.bundle import Document
@@ -272,7 +273,11 @@ class _Judge:
 
 def _telling(document: Document, whole: Document, facts: Facts) -> Iterator[ResourceView]:
     """Give what shows who belongs to whom: the document and what the context adds to it. Of a sender's document not
-    the records that would make policy."""
+    the records that would make policy, and of no document what was pushed (L080)."""
+    return (view for view in _shown(document, whole, facts) if not is_pushed(view))
+
+
+def _shown(document: Document, whole: Document, facts: Facts) -> Iterator[ResourceView]:
     own = [inner for view in document.views for inner in every_view(view)]
     pushed = facts.exchange.direction is Direction.PUSH
     kept = [view for view in own if not (pushed and view.type in _POLICY_BEARING)]

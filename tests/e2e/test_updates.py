@@ -321,3 +321,19 @@ async def test_a_version_id_that_was_read_is_a_tag(house):
     version = read["meta"]["versionId"]
     answers = [await put(house.full, "spare", read, If_Match=f'W/"{version}"') for _ in range(2)]
     assert [200, 412] == [one.status for one in answers]
+
+
+async def test_L075_who_is_cleared_for_a_label_cannot_take_it_away(house):
+    """The hospital sees its own record of substance use; written without labels, or as N, it stays SUD and R."""
+    label = [{"system": LEVEL, "code": "R"}, {"system": ACT, "code": "SUD"}]
+    house.upstream.store.put(json.dumps(pulse("sud", meta={"security": label})).encode(), "Observation", "sud")
+    door = "Observation/sud"
+    read = (await house.full.ask(door, HOSPITAL, "TREAT")).json
+    bare = {name: value for name, value in read.items() if name != "meta"}
+    for number, meta in enumerate([{}, {"meta": {"security": [{"system": LEVEL, "code": "N"}]}}]):
+        tree = bare | meta | {"note": [{"text": f"note {number}"}]}
+        answer = await house.full.ask(door, HOSPITAL, "TREAT", method="PUT", body=tree)
+        assert 200 == answer.status, answer.told
+        stored = house.stored("sud")
+        assert ["R", "SUD"] == [one["code"] for one in stored["meta"]["security"]]
+        assert [{"text": f"note {number}"}] == stored["note"]

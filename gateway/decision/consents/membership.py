@@ -74,8 +74,8 @@ class _Search:
         if identifier in self.party.identifiers:
             return Match.YES
         keys = self.relations.identified.get(identifier)
-        if keys:
-            return any_of(self.by_key(key) for key in sorted(keys))
+        if keys:  # of a record that is no party, an identifier is nobody's
+            return any_of(self.by_key(key) if type_of(key) in _PARTIES else Match.UNSURE for key in sorted(keys))
         if identifier in self.relations.participant_identifiers:
             return Match.NO
         comparable = any(own.system == identifier.system for own in self.party.identifiers)
@@ -196,3 +196,4 @@ _MEMBERS: Final[Mapping[str, Callable[[ResourceView, _Search], Match]]] = {
     "CareTeam": _of_team,
     "PractitionerRole": _of_role,
 }
+_PARTIES: Final = _SINGLE | _MEMBERS.keys()
