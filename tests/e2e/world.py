@@ -215,7 +215,10 @@ async def world(
     consents: str = SQLITE,
     route: str = "",
 ) -> AsyncIterator[World]:
-    """Set a gateway up before `upstream` while the block lasts; `route` is a further setting of its route. Raises what the gateway refuses to start with."""
+    """Set a gateway up before `upstream` while the block lasts; `route` is a further setting of its route.
+
+    Raises what the gateway refuses to start with.
+    """
     key = write_files(folder, directory)
     late_data, late_control = _Late(), _Late()
     async with serve(late_data) as data, serve(late_control) as control:
