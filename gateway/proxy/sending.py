@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from consent_store.model import PatientKey
+from consent_store.model import Identifier, PatientKey
 from consent_store.store import Failed, Revision, StoreUnavailable, Subject
 from gateway.errors import Unavailable
 from gateway.ledger.model import AlreadyCompleted, Completion, LedgerUnavailable, Outcome, Recorded
@@ -22,7 +22,9 @@ from gateway.release.released import Released
 CHECK_S: Final = 10.0
 """How long a check of revisions may take; a store that does not answer is out of reach (503)."""
 
-_NOBODY: Final = (Subject(PatientKey("", "nobody")),)
+_NOBODY: Final = (
+    Subject(PatientKey("", "nobody"), frozenset({Identifier("urn:nobody", "0"), Identifier("urn:none", "0")})),
+)
 """Asked for where an answer is about nobody: what is absent costs the look-up that what is withheld costs (L023)."""
 _COMPLETING: Final[set[asyncio.Task[None]]] = set()
 
