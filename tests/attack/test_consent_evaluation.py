@@ -6,6 +6,7 @@ Every test has patients of its own, for the scene keeps their consents; what the
 import asyncio
 import json
 import random
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
@@ -321,14 +322,37 @@ async def test_L092_a_former_member_is_none(scene):
     assert 404 == (await scene.ask(hold(scene, "grouped"))).status
 
 
+class Meanwhile:
+    """A ledger; before the first intent that is written something happens."""
+
+    def __init__(self, inner: Any, happens: Callable[[], Awaitable[None]]) -> None:
+        self.inner, self.happens = inner, [happens]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def intent(self, *written: Any) -> Any:
+        while self.happens:
+            await self.happens.pop()()
+        return await self.inner.intent(*written)
+
+
 async def test_L094_what_is_revoked_meanwhile_is_not_sent(scene):
-    """The server is slow, the consent is revoked while it is asked: the record does not leave."""
+    """Revoked after it was decided, before the first byte, or while the server is slow: the record does not leave."""
+    path, own = hold(scene, "slow"), scene.gate.services
     signed = await file(scene, consent("slow", PERMIT))
-    path = hold(scene, "slow")
     assert 200 == (await scene.ask(path)).status
-    scene.stub.delay = 0.4
+    scene.gate.serve_with(ledger=Meanwhile(own.ledger, lambda: scene.gate.revoke(signed)))
+    try:
+        assert 404 == (await scene.ask(path)).status
+    finally:
+        scene.gate.serve_with(ledger=own.ledger)
+    signed = await file(scene, consent("slow", PERMIT))
+    assert 200 == (await scene.ask(path)).status
+    scene.stub.delay = 0.2
+    scene.stub.seen.clear()
     asking = asyncio.create_task(scene.ask(path))
-    while not [one for one in scene.stub.seen if "slow-o" in one.target][1:]:  # noqa: ASYNC110  until it was asked
+    while not scene.stub.seen:  # noqa: ASYNC110  until it was asked
         await asyncio.sleep(0.01)
     await scene.gate.revoke(signed)
     assert 404 == (await asking).status
