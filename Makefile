@@ -101,6 +101,15 @@ UPSTREAM ?= embedded
 twin: .venv/.dev $(if $(filter hapi,$(UPSTREAM)),build/hapi/.done) ## N random requests in two worlds, with and without what is withheld (SEED=1 UPSTREAM=embedded|hapi DATA=dir WRITES=1)
 	@$(BIN)/python -m tests.twin --requests $(N) --seed $(SEED) --upstream $(UPSTREAM) $(if $(WRITES),--writes) $(if $(DATA),--data '$(DATA)')
 
+MINUTES ?= 2
+.PHONY: fuzz
+fuzz: .venv/.dev ## readers, data plane and control plane under inputs of any form (MINUTES=2 SEED=1); finds stay in tests/fuzz/found
+	@nice -n 10 $(BIN)/python -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
+
+.PHONY: faults
+faults: .venv/.dev ## reads, pushes and consents while gateway and upstream are killed, stalled, slowed (MINUTES=2 SEED=1)
+	@$(BIN)/python -m tests.faults --minutes $(MINUTES) --seed $(SEED)
+
 ROUNDS ?= 5
 SECONDS_EACH ?= 2
 .PHONY: bench

@@ -75,7 +75,7 @@ LIES: Mapping[str, Callable[[Seen], Raw]] = {
     "no mode": lambda seen: _bundle({"resource": HELD[2]}, {"resource": HELD[3]}),
     "inside": lambda seen: _bundle({"resource": json.loads(_bundle({"resource": HELD[2]}).partition(b"\r\n\r\n")[2])}),
     "only links": lambda seen: _bundle(link=[{"relation": "next", "url": f"http://127.0.0.1:9/?{SECRET}"}]),
-    "same page": lambda seen: _bundle(link=[{"relation": "next", "url": "http://" + seen.headers["host"] + seen.target}]),
+    "same page": lambda seen: _bundle(link=[{"relation": "next", "url": f"http://x{seen.target}"}]),
     "headers": lambda seen: answer(HELD[3], ETag=f'W/"{SECRET}"', Link=f"<{SECRET}>", Set_Cookie=SECRET),
     "two lengths": lambda seen: answer(_SEALED, Content_length=f"{len(_SEALED) + 1}"),
     "a long header": lambda seen: answer(_SEALED, X_A=SECRET * 9000),
