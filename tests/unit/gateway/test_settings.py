@@ -42,6 +42,7 @@ def test_a_whole_file_is_read():
     assert Credentials("basic", "gateway", Secret(env="HOSPITAL_PASSWORD")) == route.credentials
     assert {"unknown_source_is_sensitive": True} == route.switches
     assert route.allow_open_upstream is False
+    assert {"create"} == route.writes
     assert 1048576 == settings.limits.body_bytes
     assert Limits().drain_s == settings.limits.drain_s
     expected = Issuer(
@@ -116,6 +117,19 @@ def test_consents_may_live_in_redis_or_in_the_fhir_server():
     asked = parse_settings(WHOLE.replace(told, "upstream, by_identifier: ['patient:identifier']"), "g.yaml").consents
     assert Consents("upstream", by_identifier=("patient:identifier",)) == asked
     assert Consents("upstream") == parse_settings(WHOLE.replace(told, "upstream"), "g.yaml").consents
+
+
+@pytest.mark.parametrize(("said", "writes"), [("[]", set()), ("[update, patch]", {"update", "patch"})])
+def test_what_may_be_written_is_listed(said, writes):
+    """An empty list closes a route to writes; what is listed is open, and nothing else."""
+    (route,) = parse_settings(WHOLE.replace("switches:", f"writes: {said}\n        switches:"), "g.yaml").routes
+    assert writes == route.writes
+
+
+def test_what_nobody_writes_cannot_be_listed():
+    """Deletes are offered by no route."""
+    with pytest.raises(ProfileError, match="delete"):
+        parse_settings(WHOLE.replace("switches:", "writes: [delete]\n        switches:"), "g.yaml")
 
 
 def test_no_issuer_or_no_route_is_refused():
