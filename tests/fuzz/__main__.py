@@ -76,9 +76,10 @@ def unguided(name: str, seconds: float, seed: int) -> tuple[bytes | None, str]:
 
 async def data_plane(seconds: float, seed: int) -> bool:
     """Fuzz the data plane; True where no answer was wrong."""
-    until, rand, faults = time.monotonic() + seconds, random.Random(seed), set()  # noqa: S311  to be had again
+    rand, faults = random.Random(seed), set()  # noqa: S311  a seed, so that a run can be had again
     with TemporaryDirectory() as folder:
         async with door(Path(folder)) as one:
+            until = time.monotonic() + seconds
             while time.monotonic() < until:
                 case = made(rand)
                 wrong = await one.wrong(case)

@@ -35,7 +35,8 @@ async def fuzz_control(folder: Path, seconds: float, seed: int) -> tuple[bool, s
         process = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name("schemathesis"), "run", str(schema), "--url", gate.control,
             "--header", f"Authorization: {said['Authorization']}", "--checks", "not_a_server_error",
-            "--max-examples", str(max(int(seconds * 2), 5)), "--seed", str(seed), "--suppress-health-check", "all",
+            "--max-time", str(max(int(seconds), 5)),
+            "--max-examples", "50", "--no-color", "--seed", str(seed), "--suppress-health-check", "all",
             cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         out, _ = await process.communicate()
