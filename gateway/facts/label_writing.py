@@ -67,6 +67,8 @@ def label_answer(raw: bytes, shelf: Shelf, profile: str, directory: Directory, *
 def _answered(raw: bytes, labeller: Labeller, where: str) -> bytes:
     try:
         document = read_document(raw)
+        if not all(view.tree for view in document.views):
+            raise QuestionError(f"{where}: an object without members is no record")
         return labelled_text(raw, document, labeller.label(document))
     except ValueError as wrong:  # MalformedJson among them
         raise QuestionError(f"{where}: {wrong}") from None
