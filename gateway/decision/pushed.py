@@ -14,7 +14,7 @@ from gateway.fhir.view import ResourceView
 PUSHED: Final = {"system": "urn:consent-gateway:origin", "code": "pushed"}
 """The mark, in `meta.tag`."""
 
-MARKED: Final = frozenset({"Device", "Group", "Organization", "Patient", "Practitioner", "RelatedPerson"})
+MARKED: Final = frozenset({"CareTeam", "Device", "Group", "Organization", "Patient", "Practitioner", "RelatedPerson"})
 """Types that a consent may name, or that tell who belongs to whom."""
 
 

@@ -9,14 +9,14 @@ Rules of this file
 from typing import Final
 
 NOT_CREATED: Final = frozenset(
-    {"AuditEvent", "CareTeam", "Consent", "List", "OrganizationAffiliation", "Person", "PractitionerRole"}
-    | {"Provenance", "Subscription"}
+    {"AuditEvent", "Consent", "List", "OrganizationAffiliation", "Person", "PractitionerRole", "Provenance"}
+    | {"Subscription"}
 )
-"""Not sent, alone or in a transaction, batch or message. A Group is: as a list of members it is data, and a new one is
-named by no consent."""
+"""Not sent, alone or in a transaction, batch or message. A Group and a CareTeam are: they are data of a person's care,
+marked as pushed, and a new one is named by no consent."""
 
 NOT_UPDATED: Final = NOT_CREATED | frozenset(
-    {"Binary", "Bundle", "Coverage", "Encounter", "Endpoint", "EpisodeOfCare", "Group", "HealthcareService", "Location"}
+    {"Binary", "Bundle", "CareTeam", "Coverage", "Encounter", "Endpoint", "EpisodeOfCare", "Group", "HealthcareService", "Location"}
     | {"MessageHeader", "Organization", "Patient", "Practitioner", "RelatedPerson"}
 )
 """Not updated, besides what is of no patient and what this class of callers may get in part."""

@@ -70,7 +70,7 @@ FORMS = {
     "no header": (message(header=observation()), "", 422),
     "a record alone": (observation(), "", 422),
     "a consent in it": (message(CONSENT), "", 403),
-    "a team in it": (message({"resourceType": "CareTeam"}), "", 403),
+    "a role in it": (message({"resourceType": "PractitionerRole"}), "", 403),
     "a conditional reference": (message(observation(f"Patient?identifier=a|{MARK}")), "", 422),
     "an answer elsewhere": (message(observation()), f"?async=true&response-url=http://{MARK}.example/", 400),
 }

@@ -114,9 +114,18 @@ async def test_a_list_of_members_is_data(gate, store, log):
     assert member == json.loads(next(iter(store.all("Group"))).raw)["member"]
 
 
+async def test_L080_a_care_team_is_data_and_marked(gate, store, log):
+    """A person's care team may be sent; the mark on it says that it proves nobody's membership."""
+    team = {"resourceType": "CareTeam", "status": "active", "subject": {"reference": "Patient/rosa"}}
+    team["participant"] = [{"member": {"reference": "Organization/mercy"}}]
+    answer = await push(gate, bundle(team, observation()))
+    assert 200 == answer.status, answer.told
+    kept = json.loads(next(iter(store.all("CareTeam"))).raw)
+    assert [{"system": "urn:consent-gateway:origin", "code": "pushed"}] == kept["meta"]["tag"]
+
+
 FORMS = {
     "a consent": ("Consent", {"resourceType": "Consent", "patient": {"reference": "Patient/rosa"}}, 403),
-    "a care team": ("CareTeam", {"resourceType": "CareTeam", "subject": {"reference": "Patient/rosa"}}, 403),
     "a role": ("PractitionerRole", {"resourceType": "PractitionerRole"}, 403),
     "an affiliation": ("OrganizationAffiliation", {"resourceType": "OrganizationAffiliation"}, 403),
     "a provenance": ("Provenance", {"resourceType": "Provenance", "target": [{"reference": "Patient/rosa"}]}, 403),

@@ -637,7 +637,7 @@ async def test_L056_the_statement_is_small_and_names_what_is_offered(twins):
     rest = answer.json["rest"][0]
     observed = next(one for one in rest["resource"] if one["type"] == "Observation")
     codes = {one["code"] for one in observed["interaction"]}
-    assert {"read", "vread", "search-type", "history-instance", "history-type"} == codes
+    assert {"read", "vread", "search-type", "history-instance", "history-type", "create"} == codes
     assert {"transaction", "batch", "search-system", "history-system"} == {one["code"] for one in rest["interaction"]}
     assert ["lastn"] == [one["name"] for one in observed["operation"]]
     assert len(answer.body) < 120_000
