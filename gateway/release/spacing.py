@@ -24,6 +24,9 @@ class Slot(msgspec.Struct, frozen=True):
     after: bytes
 
 
+_BARE: Final = Slot(b"", b"", b":", b"")  # what comes into a text that held nothing
+
+
 class Slots:
     """The slots of an object or array. `texts` are the exact texts of its values, in order; the text was checked."""
 
@@ -41,6 +44,7 @@ class Slots:
             after = _white(text, place)
             place += len(after) + 1
             self._slots.append(Slot(before, name, colon, after))
+        self._slots = self._slots or [_BARE]
 
     def joined(self, kept: Iterable[tuple[int | None, str, bytes]]) -> bytes:
         """Give the text of what is left: of each the place it had (None: it is new), its name and its text."""

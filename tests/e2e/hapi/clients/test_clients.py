@@ -118,7 +118,7 @@ def test_fhirpy(asked, receiver):
         "count()": "the parameter `_totalMethod` is not supported here",
         "sort()": "",
         "elements()": "",
-        "save()": "creating a single resource is not supported, only a posted bundle",
+        "save()": "not all of this may be disclosed to the receiver for this purpose",
         "has()": "a search for `Patient` needs `_id`, `identifier`, `name`, `family`, or `given` with `birthdate`",
         "status__not": "",
         "no anchor": "a search for `Condition` needs `_id` or `encounter` or `patient` or `subject`",
@@ -143,7 +143,7 @@ def test_fhirclient_in_python(asked):
     assert 403 == got["push_refused"][0]
     assert "OperationOutcome" == got["collection"]
     assert {
-        "create()": [405, "creating a single resource is not supported, only a posted bundle"],
+        "create()": [403, "not all of this may be disclosed to the receiver for this purpose"],
         "$gt": [400, "the value of `date` is not of a form the gateway reads"],
         "$exact": [0, ""],
         "no anchor": [400, "a search for `Condition` needs `_id` or `encounter` or `patient` or `subject`"],
@@ -165,7 +165,7 @@ def test_fhir_kit_client(asked):
     assert 403 == got["push_refused"][0]
     assert ["201 Created", "403 Forbidden"] == got["batch"]
     assert {
-        "create": [405, "creating a single resource is not supported, only a posted bundle"],
+        "create": [403, "not all of this may be disclosed to the receiver for this purpose"],
         "vread": [501, "reading a version (vread) is not supported"],
         "history": [501, "the history of a resource is not supported"],
         "systemSearch": [400, "a search of all types needs `_type`"],
@@ -188,4 +188,4 @@ def test_fhirclient_in_javascript(asked):
     assert ["201 Created"] * 2 == got["pushed"]
     assert 403 == got["push_refused"][0]
     statuses = {name: status for name, (status, _) in got["refused"].items()}
-    assert {"create": 405, "delete": 405, "patient.request of all": 400, "_summary": 0} == statuses
+    assert {"create": 403, "delete": 405, "patient.request of all": 400, "_summary": 0} == statuses

@@ -280,3 +280,16 @@ def test_values_and_extensions_never_part(given_names, data):
     length = max(len(first), len(second))
     pairs = zip(first or [None] * length, second or [None] * length, strict=True)
     assert expected == set(pairs) - {(None, None)}
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "text"),
+    [
+        (b"{ }", "/meta", b'{"meta":1}'),
+        (b'{"meta": {}}', "/meta/tag", b'{"meta": {"tag":1}}'),
+        (b'{"tag": []}', "/tag/-", b'{"tag": [1]}'),
+    ],
+)
+def test_what_held_nothing_takes_something_in(raw, path, text):
+    """An empty object or array has no white space to follow."""
+    assert text == apply(raw, [Edit(Op.INSERT, path, b"1")])
