@@ -16,7 +16,7 @@ NOT_CREATED: Final = frozenset(
 marked as pushed, and a new one is named by no consent."""
 
 NOT_UPDATED: Final = NOT_CREATED | frozenset(
-    {"Binary", "Bundle", "CareTeam", "Coverage", "Encounter", "Endpoint", "EpisodeOfCare", "Group", "HealthcareService", "Location"}
-    | {"MessageHeader", "Organization", "Patient", "Practitioner", "RelatedPerson"}
+    {"Binary", "Bundle", "CareTeam", "Coverage", "Encounter", "Endpoint", "EpisodeOfCare", "Group"}
+    | {"HealthcareService", "Location", "MessageHeader", "Organization", "Patient", "Practitioner", "RelatedPerson"}
 )
 """Not updated, besides what is of no patient and what this class of callers may get in part."""
