@@ -312,7 +312,7 @@ async def test_the_capability_statement_is_ours(gate, log):
     assert f"{gate.data}/t/hospital" == statement["implementation"]["url"]
     types = {one["type"]: one for one in statement["rest"][0]["resource"]}
     assert {"read", "search-type", "create"} == {one["code"] for one in types["Observation"]["interaction"]}
-    assert {"read", "search-type"} == {one["code"] for one in types["CareTeam"]["interaction"]}
+    assert {"read", "search-type"} == {one["code"] for one in types["List"]["interaction"]}
     assert ["process-message"] == [one["name"] for one in statement["rest"][0]["operation"]]
     assert not {"AuditEvent", "Consent", "Subscription"} & set(types)
     assert b"embedded" not in answers[0].body
