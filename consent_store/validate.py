@@ -9,7 +9,7 @@ Rules of this file
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
 from typing import Any, Final
 
@@ -178,20 +178,25 @@ def _structure(tree: Tree, version: str) -> Iterator[Refusal]:
     """Ask fhir.resources whether this is a Consent of its version (R4B's model stands for R4: the same elements)."""
     from pydantic import ValidationError  # noqa: PLC0415  slow to load, and only the API needs it
 
+    validate = _model(version)  # not in the block below: a broken installation is no fault of the Consent
     try:
-        if version == R4:
-            from fhir.resources.R4B.consent import Consent as Model4  # noqa: PLC0415  as above
-
-            Model4.model_validate(tree)
-        else:
-            from fhir.resources.consent import Consent as Model5  # noqa: PLC0415  as above
-
-            Model5.model_validate(tree)
+        validate(tree)
     except ValidationError as error:
         for one in error.errors(include_url=False, include_context=False, include_input=False):
             yield Refusal(_expression(one["loc"]), _WHY.get(one["type"], "not as FHIR defines it"))
     except Exception:  # noqa: BLE001  its validators raise TypeError, LookupError and others on odd input
         yield Refusal("Consent", "not as FHIR defines it")
+
+
+def _model(version: str) -> Callable[[Tree], object]:
+    """Give what validates a Consent of a version."""
+    if version == R4:
+        from fhir.resources.R4B.consent import Consent as Model4  # noqa: PLC0415  as above
+
+        return Model4.model_validate
+    from fhir.resources.consent import Consent as Model5  # noqa: PLC0415  as above
+
+    return Model5.model_validate
 
 
 _WHY: Final[Mapping[str, str]] = {

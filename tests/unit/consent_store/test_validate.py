@@ -1,6 +1,7 @@
 """What the API refuses to store: each refusal names the element and says why, and no value of the body."""
 
 import json
+import sys
 
 import pytest
 
@@ -198,3 +199,10 @@ def test_a_patient_named_by_our_own_base_is_accepted():
     tree = r4(patient={"reference": "http://ehr.example.org/fhir/Patient/1"})
     assert () == refusals(text(tree), "4.0", KNOWN, frozenset({"http://ehr.example.org/fhir"}))
     assert ["Consent.patient"] == [one.path for one in refusals(text(tree), "4.0", KNOWN)]
+
+
+def test_a_broken_installation_is_no_fault_of_the_consent(monkeypatch):
+    """Where the models of the standard are missing that is told as it is, not as a refusal."""
+    monkeypatch.setitem(sys.modules, "fhir.resources.R4B.consent", None)
+    with pytest.raises(ImportError):
+        refused(r4())
