@@ -103,7 +103,7 @@ def _next_year(day: datetime) -> datetime:
     return day.replace(year=day.year + 1) if day.year < _LAST.year else _LAST
 
 
-def _in_utc(local: datetime, zoned: bool, zone: tzinfo) -> datetime:  # noqa: FBT001
+def _in_utc(local: datetime, zoned: bool, zone: tzinfo) -> datetime:  # noqa: FBT001  says itself in the name
     try:
         return (local if zoned else local.replace(tzinfo=zone)).astimezone(UTC)
     except OverflowError:  # the first or last day of the calendar

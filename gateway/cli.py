@@ -56,8 +56,8 @@ Profiles = Annotated[
 @app.command()
 def decide(
     file: Annotated[str, typer.Argument(help="A file with one question (docs/decide.md), or - for stdin.")],
-    ndjson: Annotated[bool, typer.Option("--ndjson", help="One question a line; answers in order.")] = False,  # noqa: FBT002
-    exit_status: Annotated[bool, typer.Option("--exit-status", help="Exit 1 on a deny.")] = False,  # noqa: FBT002
+    ndjson: Annotated[bool, typer.Option("--ndjson", help="One question a line; answers in order.")] = False,  # noqa: FBT002  a flag of the command line
+    exit_status: Annotated[bool, typer.Option("--exit-status", help="Exit 1 on a deny.")] = False,  # noqa: FBT002  a flag of the command line
     profiles: Profiles = None,
 ) -> None:
     """Answer what the proxy would do with one exchange, without an upstream."""
@@ -118,7 +118,7 @@ def label(
         str, typer.Argument(help="A resource, a Bundle, or NDJSON (by its name, or --ndjson); - for stdin.")
     ],
     profile: Annotated[str, typer.Option(help="Whose switches and defaults count.")] = "us-part2",
-    ndjson: Annotated[bool, typer.Option("--ndjson", help="One resource a line, whatever the file's name.")] = False,  # noqa: FBT002
+    ndjson: Annotated[bool, typer.Option("--ndjson", help="One resource a line, whatever the file's name.")] = False,  # noqa: FBT002  a flag of the command line
     directory: Annotated[
         Path | None, typer.Option(help="The directory: which organisations are Part 2 programs.")
     ] = None,
@@ -185,7 +185,7 @@ def serve(config: Annotated[Path, typer.Option("--config", help="The settings fi
 
 @app.command()
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Exit after the story; non-zero if a line is wrong.")] = False,  # noqa: FBT002
+    once: Annotated[bool, typer.Option("--once", help="Exit after the story; non-zero if a line is wrong.")] = False,  # noqa: FBT002  a flag of the command line
     data: Annotated[Path | None, typer.Option("--data", help="Anybody's patients: a folder of R4 Bundles.")] = None,
 ) -> None:
     """Start an embedded FHIR server and the gateway before it, and tell a story by real requests."""
@@ -210,7 +210,7 @@ def explain(
     record: Annotated[
         list[str] | None, typer.Option("--record", help="Only this record: Type/id, or its pointer.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The explanation as JSON (docs/explain.md).")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="The explanation as JSON (docs/explain.md).")] = False,  # noqa: FBT002  a flag of the command line
     profiles: Profiles = None,
 ) -> None:
     """Tell a privacy officer what was decided and why, what was skipped, and what would change it (docs/explain.md).

@@ -231,10 +231,10 @@ def _with_consents(facts: Facts, becomes: Callable[[Consent | Unreadable], tuple
     return msgspec.structs.replace(facts, subjects={key: told(one) for key, one in facts.subjects.items()})
 
 
-def _stated(known: Mapping[str, bool], names: tuple[str, ...], value: bool | None) -> dict[str, bool]:  # noqa: FBT001
+def _stated(known: Mapping[str, bool], names: tuple[str, ...], value: bool | None) -> dict[str, bool]:  # noqa: FBT001  says itself in the name
     left = {name: said for name, said in known.items() if name not in names}
     return left if value is None else {**left, **dict.fromkeys(names, value)}
 
 
-def _fact_kind(value: bool | None) -> Kind:  # noqa: FBT001
+def _fact_kind(value: bool | None) -> Kind:  # noqa: FBT001  says itself in the name
     return Kind.FACT_WITHDRAWN if value is None else Kind.FACT_STATED

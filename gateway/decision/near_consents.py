@@ -123,13 +123,13 @@ class _Probe:
         effect = {Answer.PERMIT: "permit", Answer.DENY: "deny"}.get(alone, "")
         refused = self.case.consents.answer is Answer.DENY
         if name in self.spoke or (name in self.permits and not refused):
-            return NearConsent(name, True, effect, tuple(self._short(name)), ())  # noqa: FBT003
+            return NearConsent(name, True, effect, tuple(self._short(name)), ())  # noqa: FBT003  whether it applied
         if isinstance(consent, Unreadable):
             why = [Why(Lack.NOT_EVALUABLE, f"it cannot be read: {consent.why}"), *self._silenced(alone)]
-            return NearConsent(name, False, "deny", tuple(why))  # noqa: FBT003
+            return NearConsent(name, False, "deny", tuple(why))  # noqa: FBT003  whether it applied
         if effect:
             why = [*self._silenced(alone), *self._short(name)]
-            return NearConsent(name, False, effect, tuple(why))  # noqa: FBT003
+            return NearConsent(name, False, effect, tuple(why))  # noqa: FBT003  whether it applied
         return self._silent(name, consent)
 
     def _alone(self, consent: Consent | Unreadable) -> Answer:
@@ -165,18 +165,18 @@ class _Probe:
         batches = compile_consents([consent], self.zone).batches
         if not batches:
             why.append(Why(Lack.SAYS_NOTHING, "it states no provision that can be evaluated"))
-            return NearConsent(name, False, "", tuple(why))  # noqa: FBT003
+            return NearConsent(name, False, "", tuple(why))  # noqa: FBT003  whether it applied
         (entry,) = batches[0].entries
         if entry.why:
             why.append(Why(Lack.NOT_EVALUABLE, f"it cannot be evaluated: {entry.why}"))
-            return NearConsent(name, False, "deny", tuple(why))  # noqa: FBT003
+            return NearConsent(name, False, "deny", tuple(why))  # noqa: FBT003  whether it applied
         if self._match(entry, Terms(), scoped=True) is not Match.YES:
             why.append(Why(Lack.SCOPE, "it is not about privacy, or its scope is not known"))
         if consent.verified is False:
             why.append(Why(Lack.VERIFICATION, "it was not verified, so it permits nothing"))
         found = sorted(self._provisions(entry, consent), key=lambda one: (len(one.why), one.path))
         near = found[:MOST_PROVISIONS]
-        return NearConsent(name, False, near[0].effect if near else "", tuple(why), tuple(near))  # noqa: FBT003
+        return NearConsent(name, False, near[0].effect if near else "", tuple(why), tuple(near))  # noqa: FBT003  whether it applied
 
     # One provision ---------------------------------------------------------------------------------------------------
     def _provisions(self, entry: Entry, consent: Consent) -> Iterator[NearProvision]:

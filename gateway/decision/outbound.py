@@ -58,7 +58,7 @@ def container_labels(released: Iterable[Coding]) -> tuple[Coding, ...]:
     return (Coding(CONFIDENTIALITY, max(levels, default=Confidentiality.N).name),)
 
 
-def meta_edits(view: ResourceView, out: tuple[Coding, ...], ruling: Ruling, whole: bool) -> tuple[Edit, ...]:  # noqa: FBT001
+def meta_edits(view: ResourceView, out: tuple[Coding, ...], ruling: Ruling, whole: bool) -> tuple[Edit, ...]:  # noqa: FBT001  says itself in the name
     """Give the edits of `meta`: security as it goes out, the notice, and of the rest what says nothing of where the
     record comes from (`whole`: all of it)."""
     meta = view.tree.get("meta")

@@ -19,7 +19,7 @@ class _Quiet(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:  # type: ignore[explicit-override]  # typing's is 3.12
         yield
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # type: ignore[explicit-override]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # type: ignore[explicit-override]  # typing's is 3.12
         try:
             await super().startup(sockets)
         except SystemExit:  # how uvicorn says that the application does not start

@@ -53,7 +53,7 @@ class _Pair(msgspec.Struct, frozen=True):
 class _Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patientId: Any = None  # noqa: N815  CDS Hooks' own names
     actor: Any = None
-    purposeOfUse: Any = None  # noqa: N815
+    purposeOfUse: Any = None  # noqa: N815  the standard's name
     category: Any = None
     scope: Any = None
     class_: Any = msgspec.field(name="class", default=None)
@@ -63,7 +63,7 @@ class _Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Request(msgspec.Struct, frozen=True):
     hook: str
-    hookInstance: str  # noqa: N815
+    hookInstance: str  # noqa: N815  the standard's name
     context: _Context
 
 

@@ -72,7 +72,7 @@ def values_at(node: object, path: str) -> Iterator[Any]:
     yield from (one for one in found if one is not None)
 
 
-def sort_key(kind: str, paths: tuple[str, ...], released: Mapping[str, Any], *, last: bool) -> Any:  # noqa: ANN401
+def sort_key(kind: str, paths: tuple[str, ...], released: Mapping[str, Any], *, last: bool) -> Any:  # noqa: ANN401  compared, never looked into
     """Give what a record is sorted by: the smallest of its values, or the largest (`last`); None where it has none."""
     found = [value for path in paths for value in values_at(released, path)]
     keys = [key for value in found for key in _keys(kind, value)]

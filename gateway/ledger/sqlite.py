@@ -311,7 +311,7 @@ class SqliteLedger:
 
     def _verify(self) -> Verification:
         before, count = START, 0
-        query = f"SELECT {_COLUMNS}, hash, story FROM records LEFT JOIN restricted USING (sequence) ORDER BY sequence"  # noqa: S608
+        query = f"SELECT {_COLUMNS}, hash, story FROM records LEFT JOIN restricted USING (sequence) ORDER BY sequence"  # noqa: S608  no input
         cursor = self._reading.execute(query)
         while rows := cursor.fetchmany(_READ_ROWS):
             for *fields, written, story in rows:

@@ -27,12 +27,12 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._begin_head()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # type: ignore[explicit-override]
+    def connection_lost(self, exc: Exception | None) -> None:  # type: ignore[explicit-override]  # typing's is 3.12
         """Wait no more."""
         self._end_head()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:  # type: ignore[explicit-override]
+    def data_received(self, data: bytes) -> None:  # type: ignore[explicit-override]  # typing's is 3.12
         """Read, and end a connection whose head is beyond the limit."""
         super().data_received(data)
         if self.head is None or self.transport.is_closing():
@@ -41,13 +41,13 @@ class Connection(HttpToolsProtocol):
         if self.head > MOST_HEAD:
             self.send_400_response("the head of the request is too large")
 
-    def on_message_begin(self) -> None:  # type: ignore[explicit-override]
+    def on_message_begin(self) -> None:  # type: ignore[explicit-override]  # typing's is 3.12
         """Wait for the head of another request."""
         super().on_message_begin()
         if self.head is None:
             self._begin_head()
 
-    def on_headers_complete(self) -> None:  # type: ignore[explicit-override]
+    def on_headers_complete(self) -> None:  # type: ignore[explicit-override]  # typing's is 3.12
         """The head is there."""
         self._end_head()
         super().on_headers_complete()
