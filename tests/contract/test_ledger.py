@@ -27,6 +27,7 @@ from gateway.ledger.model import (
     record,
 )
 from gateway.ledger.sqlite import SqliteLedger
+from tests.intents import an_intent
 
 AT = datetime(2025, 3, 1, 12, tzinfo=UTC)
 SENT = Completion(at=AT, outcome=Outcome.SENT, status=200, body_bytes=17)
@@ -35,24 +36,9 @@ SENT = Completion(at=AT, outcome=Outcome.SENT, status=200, body_bytes=17)
 def intent(request_id: str | None = None) -> Intent:
     """An intent to disclose one observation of Rosa's."""
     account, _ = account_of([Decision(at="", resource="Observation/1", subjects=(ROSA,), verdict=Verdict.DISCLOSED)])
-    return Intent(
-        request_id=request_id or new_request_id(),
-        at=AT,
-        tenant="ny",
-        route="h",
-        interaction="read",
-        direction="read",
-        issuer="i",
-        client="c",
-        discloser="hospital",
-        recipient="plan",
-        claimed=(Coding(ACT_REASON, "TREAT"),),
-        purpose=Coding(ACT_REASON, "COC"),
-        profile="us-part2",
-        profile_digest="d",
-        consent_revisions={"ny/h|rosa": "7"},
-        account=account,
-    )
+    named = {"request_id": request_id} if request_id else {}
+    claimed, purpose = (Coding(ACT_REASON, "TREAT"),), Coding(ACT_REASON, "COC")
+    return an_intent(claimed=claimed, purpose=purpose, consent_revisions={"ny/h|rosa": "7"}, account=account, **named)
 
 
 ROSA = PatientKey("ny/h", "rosa")

@@ -4,10 +4,10 @@ import logging
 
 import pytest
 
-from consent_store.model import ACT_REASON, Coding
 from gateway.identity.dev_issuer import sign
-from gateway.ledger.model import Completion, Intent, Outcome, Story, new_request_id
+from gateway.ledger.model import Completion, Outcome, Story, new_request_id
 from tests.consents import r4
+from tests.intents import an_intent
 from tests.unit.gateway.control.plane import AUDIENCE, KEY, NOW, OFFICER, OMARS, OPERATOR, ROSAS, token
 
 DOORS = [
@@ -139,22 +139,7 @@ async def test_the_unforeseen_is_one_constant_answer(plane, caplog):
 async def test_explain_tells_a_privacy_officer_the_whole_story(plane):
     """A request id leads to every attempt, with its restricted story; an unknown one and a made-up one look alike."""
     request_id = new_request_id()
-    intent = Intent(
-        request_id=request_id,
-        at=NOW,
-        tenant="ny",
-        route="h",
-        interaction="read",
-        direction="read",
-        issuer="i",
-        client="c",
-        discloser="hospital",
-        recipient="plan",
-        purpose=Coding(ACT_REASON, "TREAT"),
-        profile="base",
-        profile_digest="d",
-    )
-    sequence = await plane.ledger.intent(intent, Story(withheld=("Condition/9",)))
+    sequence = await plane.ledger.intent(an_intent(request_id=request_id, at=NOW), Story(withheld=("Condition/9",)))
     await plane.ledger.complete(sequence, Completion(at=NOW, outcome=Outcome.SENT, status=200))
     (attempt,) = (await plane.ask("GET", f"/control/explain/{request_id}", OFFICER)).json()["attempts"]
     assert ("plan", ["Condition/9"], "sent") == (

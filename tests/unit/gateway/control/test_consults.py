@@ -19,8 +19,9 @@ from gateway.errors import Unavailable
 from gateway.facts.people import identifiers_in, people
 from gateway.fhir.resolver import Resolver
 from gateway.ledger.account import account_of
-from gateway.ledger.model import Completion, Intent, LedgerUnavailable
+from gateway.ledger.model import Completion, LedgerUnavailable
 from gateway.ledger.sqlite import SqliteLedger
+from tests.intents import an_intent
 from tests.questions import ACT_CODE, ROSA, SHELF, SUBJECT, consent, observation
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -28,6 +29,7 @@ MERCY = Participant(id="mercy", type="provider_general", references=frozenset({"
 VALLEY = Participant(
     id="valley", type="provider_general", references=frozenset({"Organization/valley"}), purposes=frozenset({"TREAT"})
 )
+
 WHO = Access("ehr", frozenset(), issuer="urn:test")
 
 
@@ -65,23 +67,9 @@ class Route:
     def intent(self, exchange: Exchange, access: Access, card: Any, facts: Facts) -> Any:
         """As bootstrap's, with less."""
         account, story = account_of(card.judgement.decisions)
-        intent = Intent(
-            request_id="0" * 32,
-            at=exchange.at,
-            tenant="t",
-            route="r",
-            interaction="consent-consult",
-            direction="read",
-            issuer=access.issuer,
-            client=access.client_id,
-            discloser=exchange.discloser.id,
-            recipient=exchange.recipient.id,
-            purpose=exchange.purpose,
-            profile="base",
-            profile_digest="",
-            account=account,
-        )
-        return intent, story
+        sides = {"discloser": exchange.discloser.id, "recipient": exchange.recipient.id, "purpose": exchange.purpose}
+        who = {"issuer": access.issuer, "client": access.client_id}
+        return an_intent(at=exchange.at, interaction="consent-consult", account=account, **sides, **who), story
 
     async def unchanged(self, revisions: Any) -> bool:
         """Say no as often as told."""

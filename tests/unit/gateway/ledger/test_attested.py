@@ -1,14 +1,13 @@
 """What the ledger tells of attestations, and to whom."""
 
-from datetime import UTC, datetime
-
-from consent_store.model import ACT_REASON, Coding, PatientKey
+from consent_store.model import PatientKey
 from consent_store.store import Subject
 from gateway.decision.model import Decision, Verdict
 from gateway.directory.model import Attestation
 from gateway.ledger.attested import attested_of
-from gateway.ledger.model import Account, Attempt, Disclosed, Intent, Story
+from gateway.ledger.model import Account, Attempt, Disclosed, Story
 from gateway.ledger.telling import tell
+from tests.intents import an_intent
 
 ROSA, OMAR = PatientKey("s", "rosa"), PatientKey("s", "omar")
 LAW = Attestation(fact="required_by_law", by="plan", name="law-1")
@@ -39,23 +38,7 @@ def test_a_privacy_officer_is_told_each_once():
     """The story in words names the fact, whose word it was, where it stands, and of whom."""
     account = Account(disclosed=(Disclosed(ROSA, ("Claim/1",)),))
     open_part, of_each = attested_of((LAW, ROSAS), [Subject(ROSA)], account, STORY)
-    intent = Intent(
-        request_id="0" * 32,
-        at=datetime(2026, 11, 22, tzinfo=UTC),
-        tenant="t",
-        route="r",
-        interaction="read",
-        direction="read",
-        issuer="i",
-        client="c",
-        discloser="clinic",
-        recipient="plan",
-        purpose=Coding(ACT_REASON, "TREAT"),
-        profile="base",
-        profile_digest="d",
-        attested=open_part,
-        account=account,
-    )
+    intent = an_intent(attested=open_part, account=account)
     lines = list(tell([Attempt(1, intent, Story(attested=of_each))]))
     assert ["  attested in the directory by plan: required_by_law (law-1)"] == [one for one in lines if "law-1" in one]
     assert ["  attested in the token by clinic: subject_has_capacity does not hold (claim 0), of s|rosa"] == [

@@ -1,7 +1,5 @@
 """AuditEvents: one for each patient, in BALP's form."""
 
-from datetime import UTC, datetime
-
 import msgspec
 import pytest
 from fhir.resources.R4B.auditevent import AuditEvent
@@ -9,9 +7,9 @@ from fhir.resources.R4B.auditevent import AuditEvent
 from consent_store.model import ACT_REASON, Coding, Identifier, PatientKey
 from gateway.directory.model import Participant
 from gateway.ledger.auditevents import audit_events
-from gateway.ledger.model import Account, Attempt, Completion, Disclosed, Intent, Outcome, Story
+from gateway.ledger.model import Account, Attempt, Completion, Disclosed, Outcome, Story
+from tests.intents import AT, an_intent
 
-AT = datetime(2025, 3, 1, 12, tzinfo=UTC)
 PARTIES = {
     "hospital": Participant(id="hospital", type="provider_general", name="Mercy"),
     "plan": Participant(id="plan", type="mco", identifiers=frozenset({Identifier("urn:npi", "1")})),
@@ -24,21 +22,11 @@ def attempt(outcome: Outcome | None = Outcome.SENT, **account) -> Attempt:
         Disclosed(PatientKey("ny/h", "omar"), ("Claim/2",)),
         Disclosed(PatientKey("ny/h", "rosa"), ("Claim/1", "Patient/rosa"), ("Consent/c/_history/3",)),
     )
-    intent = Intent(
+    intent = an_intent(
         request_id="ab" * 16,
-        at=AT,
-        tenant="ny",
-        route="h",
         interaction="search-type",
-        direction="read",
-        issuer="i",
-        client="c",
         client_address="10.0.0.9",
-        discloser="hospital",
-        recipient="plan",
         purpose=Coding(ACT_REASON, "HPAYMT"),
-        profile="us-part2",
-        profile_digest="d",
         account=Account(**({"disclosed": disclosed} | account)),
     )
     return Attempt(1, intent, Story(), Completion(at=AT, outcome=outcome, status=200) if outcome else None, 2)

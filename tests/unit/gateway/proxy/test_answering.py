@@ -4,10 +4,9 @@ import asyncio
 
 import pytest
 
-from gateway.ledger.model import record
 from gateway.proxy.answering import Gone, Writer
 from gateway.proxy.outcomes import NOT_VISIBLE, Own
-from gateway.release.released import Released
+from tests.intents import recorded
 
 
 class Client:
@@ -45,20 +44,6 @@ class Client:
 def writer(client, idle=1.0):
     """A writer to a client."""
     return Writer(client.receive, client.send, "0123456789abcdef" * 2, idle)
-
-
-class FakeLedger:
-    async def intent(self, intent, story):
-        return 1
-
-
-class FakeIntent:
-    request_id = "0" * 32
-
-
-async def recorded(body):
-    """A recorded answer."""
-    return await record(FakeLedger(), FakeIntent(), None, Released(200, {}, body))
 
 
 CONSTANT = {

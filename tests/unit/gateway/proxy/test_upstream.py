@@ -5,9 +5,10 @@ import gzip
 import pytest
 
 from gateway.errors import UpstreamFault
-from gateway.ledger.model import Recorded, record
+from gateway.ledger.model import Recorded
 from gateway.proxy.upstream import Openness, Refused, Upstream, basic, new_session
 from gateway.release.released import Released
+from tests.intents import recorded
 from tests.stub_upstream import answer, stub_upstream
 
 PATIENT = {"resourceType": "Patient", "id": "p1"}
@@ -123,20 +124,6 @@ async def test_openness_is_asked_without_credentials(session, status, openness):
 async def test_openness_of_a_server_that_is_not_there_is_unknown(session):
     """Nobody answers: nothing is known."""
     assert Openness.UNKNOWN == await Upstream(session, "http://127.0.0.1:1/fhir", most=10).openness()
-
-
-class FakeLedger:
-    async def intent(self, intent, story):
-        return 1
-
-
-class FakeIntent:
-    request_id = "0" * 32
-
-
-async def recorded(body):
-    """A recorded body, as the ledger makes it."""
-    return await record(FakeLedger(), FakeIntent(), None, Released(200, {}, body))
 
 
 async def test_a_recorded_body_is_forwarded_as_it_is(session):
