@@ -24,7 +24,7 @@ from gateway import bootstrap
 from gateway.decision import bench
 from gateway.demo.serving import listen, serve
 from gateway.ledger.sqlite import SqliteLedger
-from gateway.proxy import app, asked, context, exchange, reading, searching
+from gateway.proxy import app, asked, context, exchange, reading, searching, walking
 from gateway.proxy.answering import Writer
 from gateway.proxy.telemetry import LOGGER, Telemetry
 from gateway.proxy.upstream import Upstream
@@ -39,22 +39,22 @@ _REST: Final = "the rest: form, routing, tasks"
 # While this is waited for the next request is under way already, so it is told but not added up.
 _AFTER: Final = "after the answer: the ledger's completion"
 
-# What each step is made of: where the name of a function is looked up, and that name.
+# What each step is made of: where the name of a function is looked up, and that name (tests/unit/test_bench.py).
 STEPS: Final[dict[str, tuple[tuple[Any, str], ...]]] = {
     "identity: token, caller, purpose": ((exchange, "identify"),),
     "upstream: the body": ((Upstream, "search"), (Upstream, "page"), (Upstream, "read")),
-    "scan: the body": ((searching, "searchset"), (reading, "read_resource")),
+    "scan: the body": ((walking, "searchset"), (reading, "read_resource")),
     "upstream: the context": ((context.Context, "take"),),
     "scan: the context": ((context, "searchset"),),
-    "gather: what is referred to, who is named": ((searching, "gather"), (reading, "gather")),
+    "gather: what is referred to, who is named": ((walking, "gather"), (reading, "gather")),
     "consents: look-up": ((SqliteConsentStore, "snapshot"),),
     "judge: whom a record names": ((bench, "patients_named"),),
     "judge: labels": ((bench, "assign"), (bench.Sources, "label_context")),
     "judge: rules and consents": ((bench._Rulings, "__call__"),),
     "judge: parts": ((bench, "mask"), (bench, "uniform_edits")),
-    "judge: residue and the rest": ((searching, "judge"), (reading, "judge")),
+    "judge: residue and the rest": ((walking, "judge"), (reading, "judge")),
     "release": (
-        (searching, "released_text"),
+        (walking, "released_text"),
         (searching, "release_entries"),
         (searching, "compose_searchset"),
         (searching, "manifest_of"),
