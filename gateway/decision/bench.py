@@ -18,6 +18,7 @@ from gateway.decision.combine import Ruling, rule_on
 from gateway.decision.conditions import OF_THE_RECORD, Case, derived_of, programs_of
 from gateway.decision.consents import ConsentAnswer, ConsentProgram, Memory, Relations, Target
 from gateway.decision.facts import Facts
+from gateway.decision.members import ITEMS, Shortened, item_of, shortened
 from gateway.decision.mentions import without_mentions
 from gateway.decision.model import Answer, Cause, Direction, Exchange, SubjectFacts, Verdict
 from gateway.decision.necessary import DUTY, necessary_edits, sets_in_force
@@ -32,7 +33,7 @@ from gateway.fhir.bundle import Bundle
 from gateway.fhir.dates import clinical_period
 from gateway.fhir.elements import Elements
 from gateway.fhir.origins import authors
-from gateway.fhir.patients import PatientsNamed, patients_named
+from gateway.fhir.patients import PatientsNamed, patients_by_part, patients_named
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.view import ResourceView
 from gateway.labels.assign import PART2, assign, summarise, with_implied
@@ -117,9 +118,18 @@ class Bench:
         whose = [s for s in subjects if s is not None] if named.keys or named.unknown else [None]
         rule_all = _Rulings(self, view, container.view if container else None, whose, known)
         ruling, labels, hidden = self._named_programs(view, container, labels, rule_all)
+        people = named.keys
+        if (
+            not ruling.permitted
+            and known
+            and container is None
+            and (fewer := self._shortened(view, labels)) is not None
+        ):
+            people, ruling, labels = fewer.people, fewer.ruling, fewer.labels
+            hidden = {**hidden, **fewer.hidden}
         opinion = Opinion(
             view=view,
-            subjects=named.keys,
+            subjects=people,
             patient_bearing=patient_bearing,
             categories=tuple(sorted(ruling.categories)),
             verdict=Verdict.DISCLOSED if ruling.permitted else Verdict.WITHHELD,
@@ -179,6 +189,25 @@ class Bench:
                 return ruling, with_names, {}
             return rule_all(labels), labels, dict.fromkeys(names, ruling.causes[0])
         return rule_all(labels), labels, {}
+
+    def _shortened(self, view: ResourceView, labels: Labels) -> Shortened | None:
+        """Rule on a list without the people it may not tell of (L036)."""
+        if self.whole or view.type not in ITEMS:
+            return None
+        named = patients_by_part(
+            view,
+            lambda at: item_of(view, at),
+            self.resolver,
+            self.tools.elements,
+            source=self.facts.source,
+            identifiers=self.people,
+        )
+
+        def rule_on(keys: Sequence[PatientKey], having: Labels) -> Ruling:
+            subjects = [self.facts.subjects[key] for key in keys]
+            return _Rulings(self, view, None, subjects, known=True)(having)
+
+        return None if named is None else shortened(view, named, labels, rule_on)
 
     def _parts(self, opinion: Opinion, rule_all: "_Rulings") -> None:
         """Cut what may be cut: to save a record from being withheld, and what every copy of its type loses."""

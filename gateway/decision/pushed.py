@@ -14,8 +14,11 @@ from gateway.fhir.view import ResourceView
 PUSHED: Final = {"system": "urn:consent-gateway:origin", "code": "pushed"}
 """The mark, in `meta.tag`."""
 
-MARKED: Final = frozenset({"CareTeam", "Device", "Group", "Organization", "Patient", "Practitioner", "RelatedPerson"})
-"""Types that a consent may name, or that tell who belongs to whom."""
+MARKED: Final = frozenset(
+    {"CareTeam", "Device", "Group", "List", "Organization", "OrganizationAffiliation", "Patient", "Practitioner"}
+    | {"PractitionerRole", "Provenance", "RelatedPerson"}
+)
+"""Types that a consent may name, or that tell who belongs to whom, or where a record comes from."""
 
 
 def is_pushed(view: ResourceView) -> bool:

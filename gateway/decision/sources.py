@@ -20,6 +20,7 @@ from gateway.decision.consents import Relations
 from gateway.decision.consents.relations import objects, reference_of, spelled
 from gateway.decision.facts import Facts
 from gateway.decision.model import Direction
+from gateway.decision.pushed import is_pushed
 from gateway.directory.model import Participant
 from gateway.fhir.bundle import Bundle
 from gateway.fhir.identifiers import IdentifierAt, identifiers_in
@@ -106,7 +107,7 @@ class Sources:
 
     def _enter_role(self, role: ResourceView) -> None:
         by_path = {element_path(found.at): found for found in role.references}
-        if "practitioner" in by_path and "organization" in by_path:
+        if "practitioner" in by_path and "organization" in by_path and not is_pushed(role):
             for name in self._names(role, by_path["practitioner"]):
                 self._roles.setdefault(name, []).append((role, by_path["organization"]))
 
@@ -170,14 +171,15 @@ class Sources:
         return named == {self.facts.exchange.discloser.id}
 
     def came_from(self, view: ResourceView) -> frozenset[str]:
-        """Give the participants from whom a Provenance shows that a record came; a sender's own word is none."""
+        """Give the participants from whom a Provenance shows that a record came; a sender's own word is none, now or
+        when it is read again (L080)."""
         name = spelled(self.resolver.identity(view))
         pushed = self.facts.exchange.direction is Direction.PUSH
         shown = (*self._provenances.get(id(view), ()), *self._provenances.get(name, ()))
         return frozenset(
             party.id
             for provenance in shown
-            if not pushed or provenance.at.startswith("/context/")
+            if (not pushed or provenance.at.startswith("/context/")) and not is_pushed(provenance)
             for found in source_references(provenance)
             for party in self.registered(provenance, found)
         )
@@ -255,11 +257,13 @@ class Sources:
     def _role(self, names: _Names, steps: int) -> _Found | None:
         """Say what a person works for: a program's, where every known role is at one; in doubt, where some are."""
         roles = [role for name in names for role in self._roles.get(name, ())] if steps else []
-        kinds = [self.kind(role, organization, steps - 1) for role, organization in roles]
-        programs = [one for one in kinds if one[0] is SourceKind.PART2]
+        kinds = [(self.kind(role, organization, steps - 1), role) for role, organization in roles]
+        programs = [one for one, _ in kinds if one[0] is SourceKind.PART2]
         if not programs:
             return None
-        return programs[0] if len(programs) == len(kinds) else (SourceKind.UNKNOWN, "")
+        # What stands inside another record has no mark of who wrote it: it may add a program, and take none away.
+        elsewhere = [role for one, role in kinds if one[0] is not SourceKind.PART2]
+        return programs[0] if all(map(self.resolver.is_contained, elsewhere)) else (SourceKind.UNKNOWN, "")
 
     def resolve(self, view: ResourceView, found: ReferenceAt) -> Resolved:
         """Give what a reference leads to; one that gives an identifier in place of an id, by that."""

@@ -8,7 +8,7 @@ Rules of this file
    in it are listed in `unresolved`, so that the caller can fetch them and ask again with them in the document.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -123,6 +123,31 @@ def patients_named(
     unresolved = sorted(search.unresolved, key=lambda target: target.text)
     keys = sorted(search.keys, key=lambda key: (key.source, key.id))
     return PatientsNamed(tuple(keys), bool(search.why), tuple(dict.fromkeys(search.why)), tuple(unresolved))
+
+
+def patients_by_part(
+    view: ResourceView,
+    part_of: Callable[[str], str],
+    resolver: Resolver,
+    elements: Elements,
+    *,
+    source: str = "",
+    identifiers: Mapping[Identifier, PatientKey] = {},
+) -> Mapping[str, frozenset[PatientKey]] | None:
+    """Give the patients that each part of a resource names, by its references and addresses; `part_of` says in which
+    part a pointer lies. None where somebody whom it may name is not known."""
+    found: dict[str, _Search] = {}
+
+    def search(at: str) -> _Search:
+        return found.setdefault(part_of(at), _Search(resolver, elements, source, identifiers))
+
+    for reference in view.references:
+        search(reference.at).reference(view, reference)
+    for link in view.links:
+        search(link.at).address(view, link)
+    if view.inner or any(one.why for one in found.values()):
+        return None
+    return {part: frozenset(one.keys) for part, one in found.items()}
 
 
 def _about_somebody(view: ResourceView) -> bool:

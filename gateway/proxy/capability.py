@@ -14,7 +14,7 @@ import msgspec
 from gateway.fhir.operations import Operation, offered
 from gateway.fhir.search_offers import BEYOND, Offer, Offers, Standing
 from gateway.proxy.surface import Surface
-from gateway.proxy.writable import NOT_CREATED, NOT_UPDATED
+from gateway.proxy.writable import BESIDE, NOT_CREATED, NOT_UPDATED, TOGETHER
 
 NOT_SERVED: Final = frozenset({"AuditEvent", "Consent", "Subscription"})
 """Types that are neither read nor searched here: who saw what, who may see what (leaks.md L041, L042, L053)."""
@@ -118,5 +118,5 @@ def _written(type_: str, surface: Surface) -> list[str]:
     """Give what may be written of a type, for callers who may get a record in part."""
     writes = surface.opened.writes
     closed = NOT_UPDATED | surface.definitions | surface.in_part | surface.trimmed
-    created = ["create"] if "create" in writes and type_ not in NOT_CREATED else []
+    created = ["create"] if "create" in writes and type_ not in NOT_CREATED | TOGETHER.keys() | BESIDE else []
     return created + ([name for name in ("update", "patch") if name in writes] if type_ not in closed else [])

@@ -4,14 +4,15 @@ Rules of this file
 1. A transaction creates; a batch creates, or reads; a collection or document is stored as it is; a message goes to who
    processes it; a single resource is created. No other method, condition or type of Bundle, no address but a bare type
    (leaks.md L011, L029, L044, L078).
-2. What is policy, or would make the server act, is not written here (L080, L042, L053). A Group is data, such as a list
-   of members: a new one is named by no consent, and what is pushed is never policy input.
+2. What is policy, or would make the server act, is not written here (L080, L042, L053). Groups and teams are data, so
+   are roles and affiliations beside the records of patients, and a List or Provenance of what its transaction makes:
+   what is pushed is never policy input.
 3. Every refusal rests on the sender's own text.
 """
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -19,11 +20,12 @@ from gateway.errors import BadRequest, Forbidden, GatewayError, NotSupported, Un
 from gateway.fhir.bundle import Bundle, Document, Entry, Request, read_document
 from gateway.fhir.formats import FHIR_JSON
 from gateway.fhir.interaction import CLOSED, REFUSALS, Interaction, Kind, Opened, Unoffered, parse
+from gateway.fhir.patients import NO_PATIENT_TYPES
 from gateway.fhir.references import Base, Conditional
 from gateway.fhir.references import parse as parse_reference
 from gateway.fhir.strict import Limits, MalformedJson
 from gateway.fhir.view import ResourceView, every_view
-from gateway.proxy.writable import NOT_CREATED
+from gateway.proxy.writable import BESIDE, NOT_CREATED, TOGETHER
 
 MOST_ENTRIES: Final = 1000
 MOST_GETS: Final = 50
@@ -79,8 +81,9 @@ def read_posted(
         status, text = REFUSALS[Unoffered.CREATE]
         raise NotSupported(text, status, "GET, HEAD, OPTIONS, POST")
     else:
+        company = _company(bundle)
         for index, (entry, request) in enumerate(zip(bundle.entries, requests, strict=True)):
-            _check_create(entry, request, index)
+            _check_create(entry, request, index, company)
     return Posted(raw=raw, document=document, bundle=bundle, interaction=bundle.type, path="", gets=gets)
 
 
@@ -113,13 +116,47 @@ def read_body(raw: bytes, limits: Limits) -> Document:
         raise BadRequest(f"the body cannot be read: {wrong.why}") from None
 
 
-def check_written(top: ResourceView, where: str) -> None:
+class Company(msgspec.Struct, frozen=True):
+    """With what a record is sent: `made` are the URNs of what the same transaction makes, `patients` says that records
+    of patients are among it."""
+
+    made: frozenset[str] = frozenset()
+    patients: bool = False
+
+
+ALONE: Final = Company()
+
+
+def check_written(top: ResourceView, where: str, company: Company = ALONE) -> None:
     """Raise Forbidden where a resource, or one inside it, is not written here (rule 2)."""
     for view in every_view(top):
-        if view.type in NOT_CREATED:
+        apart = view.type in TOGETHER and not (view is top and _speaks_of(view) <= company.made)
+        alone = view is top and view.type in BESIDE and not company.patients
+        if view.type in NOT_CREATED or apart or alone:
             raise Forbidden(f"{where}: `{view.type}` cannot be written here")
         if view.type == "Patient" and "link" in view.tree:
             raise Forbidden(f"{where}: `Patient.link` cannot be written here")
+
+
+def _speaks_of(view: ResourceView) -> frozenset[str]:
+    """Give what a List or Provenance speaks of, as written; "" where that is no plain reference, or nothing."""
+    found: list[Any] = [view.tree]
+    for name in TOGETHER[view.type]:
+        found = [each for one in found for each in _objects(one.get(name) if isinstance(one, dict) else None)]
+    texts = [one.get("reference") if isinstance(one, dict) else None for one in found]
+    return frozenset(text if isinstance(text, str) else "" for text in texts or [None])
+
+
+def _objects(node: object) -> list[Any]:
+    return node if isinstance(node, list) else [node]
+
+
+def _company(bundle: Bundle) -> Company:
+    """Give what a posted Bundle's records are sent with. Of a transaction alone the server settles what URNs name."""
+    urls = (entry.full_url or "" for entry in bundle.entries if bundle.type == "transaction")
+    made = frozenset(url for url in urls if url.startswith(("urn:uuid:", "urn:oid:")))
+    views = (entry.view for entry in bundle.entries)
+    return Company(made, any(view is not None and view.type not in NO_PATIENT_TYPES for view in views))
 
 
 def _kept(raw: bytes, document: Document, bundle: Bundle) -> Posted:
@@ -141,7 +178,7 @@ def _message(raw: bytes, document: Document, bundle: Bundle) -> Posted:
         raise Unprocessable("the first entry of a message has to be its MessageHeader")
     for index, entry in enumerate(bundle.entries):
         if entry.view is not None:
-            check_written(entry.view, f"entry {index}")
+            check_written(entry.view, f"entry {index}", _company(bundle))
     return Posted(raw=raw, document=document, bundle=bundle, interaction="operation", path="/$process-message")
 
 
@@ -167,12 +204,12 @@ def _request(entry: Entry, index: int) -> Request:
     return request
 
 
-def _check_create(entry: Entry, request: Request, index: int) -> None:
+def _check_create(entry: Entry, request: Request, index: int, company: Company) -> None:
     if request.method != "POST":
         raise Unprocessable(f"entry {index} has to be a create (POST); no other method is supported here")
     if entry.view is None or entry.view.type != request.url:
         raise Unprocessable(f"the address of entry {index} has to be the type of its resource")
-    check_written(entry.view, f"entry {index}")
+    check_written(entry.view, f"entry {index}", company)
 
 
 def _gets(entries: Iterable[Entry], requests: list[Request], types: frozenset[str], opened: Opened) -> tuple[Get, ...]:

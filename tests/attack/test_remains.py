@@ -83,8 +83,17 @@ async def test_L036_a_list_is_as_long_as_what_may_be_seen(scene):
     members = [{"entity": {"reference": ROSA}}, {"entity": {"reference": f"Device/{MARK}"}}]
     group = {"resourceType": "Group", "id": "odd", "meta": NORMAL, "type": "person", "actual": True, "code": KEPT}
     await same(scene, group | {"member": members, "quantity": 2}, group | {"member": members[:1], "quantity": 1})
-    whose = group | {"member": [members[0], {"entity": {"reference": NOBODY_S_BUSINESS}}], "quantity": 2}
-    assert 404 == (await alike(scene, "Group/odd", [quokka(), whose])).status
+    other = {"entity": {"reference": NOBODY_S_BUSINESS, "display": MARK}, "period": {"start": "2020"}}
+    whose = group | {"member": [members[0], other], "quantity": 2}
+    alone = group | {"member": members[:1], "quantity": 1}
+    assert 200 == (await alike(scene, "Group/odd", [quokka(), whose], [alone])).status
+    named = {"managingEntity": {"reference": "Practitioner/p"}, "member": [other], "quantity": 1}
+    assert 404 == (await alike(scene, "Group/odd", [quokka(), group | named])).status
+    told_of = listed | {"entry": [items[0], {"item": {"reference": NOBODY_S_BUSINESS}}]}
+    left = [observation(), listed | {"entry": items[:1]}]
+    assert 200 == (await alike(scene, "List/odd", [quokka(), observation(), told_of], left)).status
+    theirs = told_of | {"subject": {"reference": NOBODY_S_BUSINESS}}
+    assert 404 == (await alike(scene, "List/odd", [quokka(), theirs])).status
     agent = [{"who": MERCY}]
     told = {"resourceType": "Provenance", "id": "odd", "recorded": "2026-01-01T00:00:00Z", "agent": agent}
     await same(scene, told | {"target": [UNSEEN]}, None)

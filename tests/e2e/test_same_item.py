@@ -42,7 +42,9 @@ def provenance(name: str, target: str, agent: str) -> dict:
 
 RECORDS = [
     {"resourceType": "Patient", "id": "ida", "birthDate": "1980-03-01"},
-    *map(team, ("from-plan", "from-clinic", "from-nobody")),
+    *map(team, ("from-plan", "from-clinic", "from-nobody", "claimed")),
+    provenance("three", "CareTeam/claimed", "Organization/sunrise")
+    | {"meta": {"tag": [{"system": "urn:consent-gateway:origin", "code": "pushed"}]}},
     provenance("one", "CareTeam/from-plan", "Organization/sunrise"),
     provenance("two", "CareTeam/from-clinic", "Organization/clinic"),
     *({"resourceType": "Organization", "id": name} for name in ("mercy", "sunrise", "clinic")),
@@ -65,6 +67,11 @@ async def test_what_the_plan_is_shown_to_have_given_goes_on(house):
     assert 200 == (await gate.ask("CareTeam/from-plan", "agency-app", "CAREMGT")).status
     for name in ("from-clinic", "from-nobody"):
         assert 404 == (await gate.ask(f"CareTeam/{name}", "agency-app", "CAREMGT")).status
+
+
+async def test_L080_what_a_sender_says_of_where_it_came_from_shows_nothing(house):
+    """A Provenance that was pushed is data: it opens nothing that the plan's own word would open."""
+    assert 404 == (await house[0].ask("CareTeam/claimed", "agency-app", "CAREMGT")).status
 
 
 async def test_provenances_are_asked_for_only_where_a_rule_asks(house):

@@ -95,6 +95,26 @@ def test_a_doctor_who_also_works_at_a_program_does_not_make_everything_part_2():
     assert "permit" == asked(searchset(record), context=[ROSA, ROLE, elsewhere])["effect"]
 
 
+PUSHED = {"tag": [{"system": "urn:consent-gateway:origin", "code": "pushed"}]}
+ELSEWHERE = {**ROLE, "id": "other", "organization": MERCY}
+
+
+def test_a_role_that_was_pushed_takes_no_program_away():
+    """Who pushes a role for a program's doctor somewhere else changes nothing of what the doctor wrote (L080)."""
+    record = observation(performer=[{"reference": "Practitioner/lind"}])
+
+    assert "deny" == asked(searchset(record), context=[ROSA, ROLE, {**ELSEWHERE, "meta": PUSHED}])["effect"]
+
+
+def test_a_role_inside_another_record_takes_no_program_away():
+    """Nor does a role that stands inside a record: nobody can tell who wrote it there."""
+    record = observation(performer=[{"reference": "Practitioner/lind"}])
+    bait = {**observation("bait"), "contained": [ELSEWHERE], "performer": [{"reference": "#other"}]}
+
+    found = asked(searchset(record, bait), context=[ROSA, ROLE])
+    assert ("Observation/weight", "withheld") == (found["decisions"][0]["resource"], found["decisions"][0]["verdict"])
+
+
 @pytest.mark.parametrize(
     "record",
     [
