@@ -26,9 +26,10 @@ from gateway.decision.consents import (
     rules,
     settling,
     spans,
+    speaking,
 )
-from gateway.decision.consents.program import Group
 from gateway.decision.consents.roles import Kind
+from gateway.decision.consents.speaking import Spoken
 from gateway.decision.consents.truth import Match
 from gateway.decision.model import Answer
 from gateway.fhir import terminology
@@ -215,14 +216,14 @@ def _by_text(patch: Patch) -> None:
 
 def _first_matching(patch: Patch) -> None:
     """The deepest match of a branch speaks."""
-    real = program._outcome
+    real = speaking._outcome
 
-    def outcome(rule, told, erring):
-        if rule.live and program._holds(rule, told, erring):
+    def outcome(rule, said, erring):
+        if rule.live and speaking._holds(rule, said, erring):
             return rule
-        return real(rule, told, erring)
+        return real(rule, said, erring)
 
-    patch.setattr(program, "_outcome", outcome)
+    patch.setattr(speaking, "_outcome", outcome)
 
 
 def _no_container(patch: Patch) -> None:
@@ -293,13 +294,13 @@ def _one_text(patch: Patch) -> None:
 
 def _first_of_siblings(patch: Patch) -> None:
     """Among sibling branches a deny wins."""
-    real = program._outcome
+    real = speaking._outcome
 
-    def outcome(rule, told, erring):
-        children = tuple(one for one in rule.children if real(one, told, erring) is not None)[:1]
-        return real(replace(rule, children=children), told, erring)
+    def outcome(rule, said, erring):
+        children = tuple(one for one in rule.children if real(one, said, erring) is not None)[:1]
+        return real(replace(rule, children=children), said, erring)
 
-    patch.setattr(program, "_outcome", outcome)
+    patch.setattr(speaking, "_outcome", outcome)
 
 
 def _permits_first(patch: Patch) -> None:
@@ -308,8 +309,10 @@ def _permits_first(patch: Patch) -> None:
 
     def answer(self, told):
         found = real(self, told)
-        spoken = [Group(lines, 0).says(told, range(10**6), []) for lines in self._lines]
-        return replace(found, answer=Answer.PERMIT) if any(one.permits for one in spoken) else found
+        spoken = Spoken()
+        for group in {id(one): one for one in self._groups}.values():
+            group.speak(range(group.first, group.end), lambda number: self._rule(number, told)[0], spoken)
+        return replace(found, answer=Answer.PERMIT) if spoken.permits else found
 
     patch.setattr(program.Settled, "_answer", answer)
 
@@ -434,8 +437,8 @@ SWITCHES: dict[str, Callable[[Patch], None]] = {
     "data by identifier": _stands_in(matching, "_identified", _says(Match.UNSURE)),
     "container": _no_container,
     "resource of another server": _no_identity,
-    "newest consent": _stands_in(program.Line, "older_than", lambda *_: False),
-    "dates that overlap": _stands_in(program.Line, "older_than", lambda self, first: self.first < first),
+    "newest consent": _stands_in(speaking.Line, "older_than", lambda *_: False),
+    "dates that overlap": _stands_in(speaking.Line, "older_than", lambda self, first: self.first < first),
     "one custodian by two names": _by_text,
     "exceptions to exceptions": _no_exceptions,
     "deepest match": _first_matching,

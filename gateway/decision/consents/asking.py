@@ -7,8 +7,12 @@ Rules of this file
 3. What is answered depends on the conditions alone, never on which consents they came from.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from consent_store.model import Data, Meaning
@@ -17,12 +21,13 @@ from gateway.decision.consents.label_index import LabelIndex
 from gateway.decision.consents.matching import OnLabels, Seen, Shown, Test
 from gateway.decision.consents.relations import Relations
 from gateway.decision.consents.remembered import kept
+from gateway.decision.consents.spans import Span
 from gateway.decision.consents.terms import Doubt, Facet
 from gateway.fhir.view import ResourceView
 from gateway.labels.model import Confidentiality, Labels
 
-Told = tuple[bytes, ...]
-"""What the conditions say of a resource: for each facet their `Match` by number; empty where nothing is asked."""
+Told = bytes
+"""What the conditions say of a resource: the `Match` of each, in their order."""
 
 _Question = tuple[int, Test]
 _Say = Callable[[Seen], bytes]
@@ -32,35 +37,28 @@ _STRANGER: Final = Target(ResourceView("", b"", {}, "", None), _NO_LABELS)
 
 
 class Asking:
-    """Asks `doubts` of resources, in what the context shows."""
+    """Asks conditions of resources, in what the context shows. They come facet by facet."""
 
-    def __init__(self, doubts: Iterable[Doubt], shown: Shown) -> None:
-        by_facet = defaultdict[Facet, list[Doubt]](list)
-        for one in doubts:
-            by_facet[one.facet].append(one)
+    def __init__(self, conditions: Iterable[Doubt], shown: Shown) -> None:
         self._shown = shown
-        self._facets = tuple(_facet(facet, by_facet[facet], shown) for facet in Facet)
+        self._says = tuple([_facet(facet, [*some], shown) for facet, some in groupby(conditions, attrgetter("facet"))])
 
     def __call__(self, target: Target) -> Told:
         """Give what every condition says of one resource."""
         seen = Seen(target, self._shown)
-        return tuple([say(seen) for say in self._facets])
+        return b"".join([say(seen) for say in self._says])
 
 
 def _facet(facet: Facet, doubts: Sequence[Doubt], shown: Shown) -> _Say:
-    if not doubts:
-        return _nothing
     if facet is Facet.CODES:
-        return _Sought([(one, one.codes) for one in doubts], shown, _codes).say
+        return _Sought([one.codes for one in doubts], _questions(doubts), shown, _codes).say
     if facet is Facet.DATA:
-        return _Sought([(one, _named(one.data, shown.relations)) for one in doubts], shown, _places).say
+        return _Sought([_named(one.data, shown.relations) for one in doubts], _questions(doubts), shown, _places).say
     if facet is Facet.LABELS:
-        return _OnLabels(doubts).say
-    return _Alike(doubts, _KEYS[facet]).say
-
-
-def _nothing(_: Seen) -> bytes:
-    return b""
+        return _Alike(_label_by_label(doubts), _all_labels if any(one.whole for one in doubts) else _labels).say
+    if facet is Facet.DATES:
+        return _Alike(_one_by_one(doubts), _positions([one.span for one in doubts if one.span is not None])).say
+    return _Alike(_one_by_one(doubts), _KEYS[facet]).say
 
 
 def _ask(questions: Iterable[_Question], said: bytearray, seen: Seen) -> bytes:
@@ -70,48 +68,39 @@ def _ask(questions: Iterable[_Question], said: bytearray, seen: Seen) -> bytes:
 
 
 def _questions(doubts: Iterable[Doubt]) -> list[_Question]:
-    return [(one.number, one.test) for one in doubts]
-
-
-def _blank(questions: Iterable[_Question]) -> bytearray:
-    return bytearray(1 + max(number for number, _ in questions))
+    return [(number, one.test) for number, one in enumerate(doubts)]
 
 
 class _Alike:
     """A facet in which many resources are alike: what is said of one is kept for the others."""
 
-    def __init__(self, doubts: Sequence[Doubt], key: _Key) -> None:
-        self._questions = _questions(doubts)
+    def __init__(self, ask: _Say, key: _Key) -> None:
+        self._ask = ask
         self._key = key
         self._said: dict[Hashable, bytes] = {}
 
     def say(self, seen: Seen) -> bytes:
         key = self._key(seen)
         said = self._said.get(key)
-        if said is None:
-            said = kept(self._said, key, _ask(self._questions, _blank(self._questions), seen))
-        return said
-
-
-class _OnLabels:
-    """Labels: alike in many resources too, and told by label where a resource is like none before."""
-
-    def __init__(self, doubts: Sequence[Doubt]) -> None:
-        self._key = _all_labels if any(one.whole for one in doubts) else _labels
-        self._said: dict[Hashable, bytes] = {}
-        by_label = [(one.number, one.test.test) for one in doubts if isinstance(one.test, OnLabels)]
-        self._index = LabelIndex(by_label) if by_label else None
-        self._others = _questions(one for one in doubts if not isinstance(one.test, OnLabels))
-        self._size = 1 + max(one.number for one in doubts)
-
-    def say(self, seen: Seen) -> bytes:
-        key = self._key(seen)
-        said = self._said.get(key)
         return kept(self._said, key, self._ask(seen)) if said is None else said
 
-    def _ask(self, seen: Seen) -> bytes:
-        said = self._index.say(seen.labels) if self._index is not None else b""
-        return _ask(self._others, bytearray(said.ljust(self._size, b"\0")), seen) if self._others else said
+
+def _one_by_one(doubts: Iterable[Doubt]) -> _Say:
+    questions = _questions(doubts)
+    return lambda seen: _ask(questions, bytearray(len(questions)), seen)
+
+
+def _label_by_label(doubts: Iterable[Doubt]) -> _Say:
+    questions = _questions(doubts)
+    by_label = [(number, test.test) for number, test in questions if isinstance(test, OnLabels)]
+    others = [(number, test) for number, test in questions if not isinstance(test, OnLabels)]
+    index = LabelIndex(by_label) if by_label else None
+
+    def ask(seen: Seen) -> bytes:
+        said = index.say(seen.labels) if index is not None else b""
+        return _ask(others, bytearray(said.ljust(len(questions), b"\0")), seen)
+
+    return ask
 
 
 class _Sought:
@@ -119,18 +108,18 @@ class _Sought:
 
     def __init__(
         self,
-        named: Sequence[tuple[Doubt, frozenset[str | None] | None]],
+        named: Sequence[frozenset[str | None] | None],
+        questions: Sequence[_Question],
         shown: Shown,
         keys: Callable[[Seen], Iterable[str | None]],
     ) -> None:
         self._keys = keys
         self._by_name = defaultdict[str | None, list[_Question]](list)
-        for one, names in named:
+        for question, names in zip(questions, named, strict=True):
             for name in names or ():
-                self._by_name[name].append((one.number, one.test))
-        self._always = _questions(one for one, names in named if names is None)
-        questions = _questions(one for one, _ in named)
-        self._rest = _ask(questions, _blank(questions), Seen(_STRANGER, shown))
+                self._by_name[name].append(question)
+        self._always = [question for question, names in zip(questions, named, strict=True) if names is None]
+        self._rest = _ask(questions, bytearray(len(questions)), Seen(_STRANGER, shown))
 
     def say(self, seen: Seen) -> bytes:
         touched = [*self._always]
@@ -176,9 +165,18 @@ def _class(seen: Seen) -> Hashable:
     return seen.view.type, seen.profiles, seen.document_types
 
 
-def _dates(seen: Seen) -> Hashable:
-    period = seen.period
-    return period and tuple(date and date.text for date in (period.start, period.end))
+def _positions(spans: Iterable[Span]) -> _Key:
+    """Give a key of resources whose dates stand alike to every bound of these spans."""
+    bounds = sorted({bound for span in spans for bound in span.bounds()})
+
+    def position(instant: datetime | None) -> tuple[int, int] | None:
+        return None if instant is None else (bisect_left(bounds, instant), bisect_right(bounds, instant))
+
+    def key(seen: Seen) -> Hashable:
+        span = seen.span
+        return span and (position(span.maybe_from), position(span.maybe_until), span.void)
+
+    return key
 
 
 def _authors(seen: Seen) -> Hashable:
@@ -187,6 +185,5 @@ def _authors(seen: Seen) -> Hashable:
 
 _KEYS: Final[dict[Facet, _Key]] = {
     Facet.CLASS: _class,
-    Facet.DATES: _dates,
     Facet.AUTHORS: _authors,
 }

@@ -26,9 +26,9 @@ _LABELS_UNKNOWN: Final = "the labels of the record are not all known"
 def label_doubt(labels: tuple[Coding, ...], effect: Effect, interned: Interned) -> Doubt:
     """Give the condition that provision.securityLabel sets."""
 
-    def make(facet: Facet, number: int) -> Doubt:
+    def make(facet: Facet) -> Doubt:
         test = permit_labels(labels) if effect is Effect.PERMIT else deny_labels(labels)
-        return Doubt(facet, number, _on_labels(test), _LABELS_UNKNOWN, whole=other_labels(labels))
+        return Doubt(facet, _on_labels(test), _LABELS_UNKNOWN, whole=other_labels(labels))
 
     return interned.doubt(Facet.LABELS, (effect, labels), make)
 
@@ -36,8 +36,8 @@ def label_doubt(labels: tuple[Coding, ...], effect: Effect, interned: Interned) 
 def regular_doubt(interned: Interned) -> Doubt:
     """Give the condition that an HRex Consent under the #regular policy sets on all it permits."""
 
-    def make(facet: Facet, number: int) -> Doubt:
-        return Doubt(facet, number, _on_labels(nothing_special), _LABELS_UNKNOWN)
+    def make(facet: Facet) -> Doubt:
+        return Doubt(facet, _on_labels(nothing_special), _LABELS_UNKNOWN)
 
     return interned.doubt(Facet.LABELS, "regular", make)
 
@@ -45,8 +45,8 @@ def regular_doubt(interned: Interned) -> Doubt:
 def class_doubt(classes: tuple[Coding, ...], interned: Interned) -> Doubt:
     """Give the condition that provision.class, documentType and resourceType set."""
 
-    def make(facet: Facet, number: int) -> Doubt:
-        return Doubt(facet, number, class_test(classes), "the class has no system")
+    def make(facet: Facet) -> Doubt:
+        return Doubt(facet, class_test(classes), "the class has no system")
 
     return interned.doubt(Facet.CLASS, classes, make)
 
@@ -54,9 +54,9 @@ def class_doubt(classes: tuple[Coding, ...], interned: Interned) -> Doubt:
 def code_doubt(concepts: tuple[tuple[Coding, ...], ...], interned: Interned) -> Doubt:
     """Give the condition that provision.code sets."""
 
-    def make(facet: Facet, number: int) -> Doubt:
+    def make(facet: Facet) -> Doubt:
         named = frozenset(canonical(coding).code for concept in concepts for coding in concept)
-        return Doubt(facet, number, code_test(concepts), "a code has no system", codes=named)
+        return Doubt(facet, code_test(concepts), "a code has no system", codes=named)
 
     return interned.doubt(Facet.CODES, concepts, make)
 
@@ -65,8 +65,8 @@ def date_doubt(period: Period, interned: Interned) -> Doubt:
     """Give the condition that provision.dataPeriod sets."""
     span = interned.span(period)
 
-    def make(facet: Facet, number: int) -> Doubt:
-        return Doubt(facet, number, period_test(span), "the record is not surely inside or outside the data period")
+    def make(facet: Facet) -> Doubt:
+        return Doubt(facet, period_test(span), "the record is not surely inside or outside the data period", span=span)
 
     return interned.doubt(Facet.DATES, span, make)
 
@@ -74,9 +74,9 @@ def date_doubt(period: Period, interned: Interned) -> Doubt:
 def data_doubt(data: tuple[Data, ...], effect: Effect, interned: Interned, *, pcf: bool) -> Doubt:
     """Give the condition that provision.data sets; `pcf`: the Consent declares a profile of IHE PCF."""
 
-    def make(facet: Facet, number: int) -> Doubt:
+    def make(facet: Facet) -> Doubt:
         test = data_test(data, effect, pcf=pcf)
-        return Doubt(facet, number, test, "whether the record is among the data is not known", data=data)
+        return Doubt(facet, test, "whether the record is among the data is not known", data=data)
 
     return interned.doubt(Facet.DATA, (effect, pcf, data), make)
 
@@ -84,7 +84,7 @@ def data_doubt(data: tuple[Data, ...], effect: Effect, interned: Interned, *, pc
 def author_doubt(authors: tuple[Reference, ...], interned: Interned) -> Doubt:
     """Give the condition that actors of role AUT set."""
 
-    def make(facet: Facet, number: int) -> Doubt:
-        return Doubt(facet, number, author_test(authors), "the author of the record is not known")
+    def make(facet: Facet) -> Doubt:
+        return Doubt(facet, author_test(authors), "the author of the record is not known")
 
     return interned.doubt(Facet.AUTHORS, authors, make)

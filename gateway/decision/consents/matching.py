@@ -21,7 +21,7 @@ from consent_store.model import Coding, Data, Effect, Identifier, Meaning, Refer
 from gateway.decision.consents.answer import Target
 from gateway.decision.consents.label_tests import LabelTest
 from gateway.decision.consents.membership import Moment, names
-from gateway.decision.consents.parties import author_of
+from gateway.decision.consents.parties import Party, author_of
 from gateway.decision.consents.relations import ReferenceLike, Relations, codings_of, identifiers_of, objects, spelled
 from gateway.decision.consents.remembered import kept, once
 from gateway.decision.consents.spans import Span, span_of
@@ -46,6 +46,7 @@ class Shown:
         self.relations = relations
         self.zone = zone
         self._at = at
+        self._authors: dict[tuple[str | None, Identifier | None], Party] = {}
         self._wrote: dict[tuple[Reference, str | None, Identifier | None], Match] = {}
 
     def wrote(self, reference: Reference, author: ReferenceLike) -> Match:
@@ -53,9 +54,14 @@ class Shown:
         key = (reference, author.reference, author.identifier)
         found = self._wrote.get(key)
         if found is None:
-            party, moment = author_of(author, self.relations), Moment(self._at, self.zone, [])
-            found = kept(self._wrote, key, names(reference, party, self.relations, moment))
+            moment = Moment(self._at, self.zone, [])
+            found = kept(self._wrote, key, names(reference, self._author(author), self.relations, moment))
         return found
+
+    def _author(self, author: ReferenceLike) -> Party:
+        key = (author.reference, author.identifier)
+        found = self._authors.get(key)
+        return kept(self._authors, key, author_of(author, self.relations)) if found is None else found
 
 
 class Seen:
@@ -71,12 +77,12 @@ class Seen:
     @once
     def codes(self) -> frozenset[Coding]:
         """Every coding of the resource, in its one spelling."""
-        return frozenset(_canonical(one.coding) for one in self.view.codings)
+        return frozenset([_canonical(one.coding) for one in self.view.codings])
 
     @once
     def bare_codes(self) -> frozenset[str | None]:
         """The codes alone, and those that stand without a system."""
-        return frozenset(one.code for one in self.codes)
+        return frozenset([one.code for one in self.codes])
 
     @once
     def systemless(self) -> frozenset[str | None]:
@@ -109,8 +115,9 @@ class Seen:
         """What the resource, and the one that contains it, refers to, resolved."""
         identity = self.target.identity
         context = identity.base if isinstance(identity, Foreign) else None
-        views = (self.view, self.target.container) if self.target.container is not None else (self.view,)
-        return frozenset(key for view in views for key in self.relations.links(view, context))
+        links = self.relations.links(self.view, context)
+        container = self.target.container
+        return links if container is None else links | self.relations.links(container, context)
 
     @once
     def authors(self) -> tuple[ReferenceLike, ...]:
@@ -124,12 +131,14 @@ class Seen:
         """The profiles it claims, without version or scheme."""
         meta = self.view.tree.get("meta")
         claimed = meta.get("profile") if isinstance(meta, dict) else None
-        return frozenset(_plain(one) for one in claimed or () if isinstance(one, str))
+        return frozenset([_plain(one) for one in claimed or () if isinstance(one, str)])
 
     @once
     def document_types(self) -> frozenset[Coding]:
         """The type of a DocumentReference or Composition, and the media types of its attachments or of a Binary."""
         tree = self.view.tree
+        if self.view.type not in _DOCUMENTS and self.view.type != "Binary" and "content" not in tree:
+            return frozenset()
         found = set[Coding]()
         if self.view.type in _DOCUMENTS:
             found |= {canonical(coding) for coding in codings_of(tree.get("type"))}
@@ -252,12 +261,11 @@ def _data(data: Data, seen: Seen, *, backward: bool, forward: bool) -> Match:
     keys = seen.relations.keys(data.reference)
     if not keys:
         return UNSURE
-    found: list[Match] = [itself]
-    if backward or data.meaning is Meaning.DEPENDENTS:
-        found.append(YES if keys & seen.links else NO)
+    if (backward or data.meaning is Meaning.DEPENDENTS) and not keys.isdisjoint(seen.links):
+        return YES
     if forward and data.meaning is Meaning.RELATED:
-        found.extend(_refers_to(key, seen) for key in sorted(keys))
-    return any_of(found)
+        return any_of([itself, *[_refers_to(key, seen) for key in sorted(keys)]])
+    return itself
 
 
 def _instance(reference: Reference, seen: Seen) -> Match:

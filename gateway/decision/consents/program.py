@@ -1,136 +1,47 @@
 """What is left of one subject's consents for one exchange, asked about one resource after another.
 
 Rules of this file (consent-semantics sections 2 and 7)
-1. Deepest match per branch; across sibling branches a deny wins.
-2. Within a group the newest consent that applies speaks; across groups a deny wins; nothing that applies is no answer.
-3. Older permits of a group add up, as far back as the newest deny: 42 CFR Part 2 looks for one that meets its form.
-4. The program holds from its instant until before `valid_until`; the same resource gets the same answer.
-5. An answer depends on what the conditions say alone, so it is kept for all resources of which they say the same.
+1. Across groups a deny wins; nothing that applies is no answer. What one group says: `speaking`.
+2. The program holds from its instant until before `valid_until`; the same resource gets the same answer.
+3. An answer depends on what the conditions say alone, so it is kept for all resources of which they say the same; and
+   so is what one consent says, for all of which its own conditions say the same.
+4. A consent that says nothing where its conditions say no is asked only where one of them says more.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cached_property
-from itertools import accumulate, compress
-from typing import Final
+from itertools import accumulate, chain, compress
+from operator import attrgetter, itemgetter
+from typing import Final, NamedTuple
 
-import msgspec
-
-from gateway.decision.consents.answer import ConsentAnswer, Permit, Target
+from gateway.decision.consents.answer import ConsentAnswer, Target
 from gateway.decision.consents.asking import Asking, Told
 from gateway.decision.consents.matching import Shown
-from gateway.decision.consents.remembered import kept
+from gateway.decision.consents.remembered import MOST, kept
 from gateway.decision.consents.rules import Node
+from gateway.decision.consents.speaking import Group, Line, Spoken
 from gateway.decision.consents.terms import Doubt
-from gateway.decision.consents.truth import NO, UNSURE
-from gateway.decision.model import Answer, Cause
+from gateway.decision.model import Answer
 
-
-class Line(msgspec.Struct, frozen=True):
-    """One consent of a group, with the span of its date; spans of one group are told alike, so that they compare."""
-
-    first: datetime
-    after: datetime
-    root: Node
-
-    def older_than(self, first: datetime) -> bool:
-        """Say whether this consent is surely older than one whose date begins at `first`."""
-        return self.after <= first and self.first < first
-
-
-class Spoken(msgspec.Struct, frozen=True):
-    """What one group says."""
-
-    denies: tuple[Cause, ...] = ()
-    permits: tuple[Cause, ...] = ()
-    permitting: tuple[Permit, ...] = ()
-
-
-_SILENT: Final = Spoken()
-_NOBODY: Final = frozenset[int]()
 _ANSWERS_KEPT: Final = 256
-"""Answers of one subject and exchange kept from request to request."""
+"""Answers of one subject and exchange kept from request to request, and answers of one consent."""
+_WIDE: Final = 64
+"""What a consent with more conditions says is not kept."""
+
+_Said = int | Sequence[int]
+_Pick = Callable[[Told], _Said]
+_Rule = tuple[Node | None, tuple[str, ...]]
+"""The provision of one consent that speaks, and what could not be told."""
 
 
-class Group:
-    """The consents of one custodian and policy, newest first, the first of them number `first` of the program.
-    `silence` is what it says of a resource of which every condition says no."""
+class _Voice(NamedTuple):
+    """One consent's conditions, what picks what they say from all that is told, and what the consent said before."""
 
-    def __init__(self, lines: Sequence[Line], first: int) -> None:
-        self.lines = lines
-        self.first = first
-        self._quiet = [_outcome(line.root, None, []) for line in lines]
-        # When the last of a line and all older ones ends: before that, one of them may be as new as another.
-        self._ends = list(accumulate(reversed([line.after for line in lines]), max))[::-1]
-        self._asked = list[int]()
-        self.silence = self._spoken(self._heard)
-        self._asked_quietly = frozenset(self._asked)
-        alone = len(lines) == 1 and not lines[0].root.children
-        self._only = _said(lines[0].root) if alone else None
-
-    def says(self, told: Told, opened: AbstractSet[int], erring: list[str]) -> Spoken:
-        """Say what the group says where a condition of the consents `opened`, by number, says more than no."""
-        if self._only is not None:
-            return self._only if _holds(self.lines[0].root, told, erring) else _SILENT
-        found: dict[int, Node | None] = {}
-        for number in range(len(self.lines)):
-            # Whoever is not asked as long as all say what they say in silence cannot change it.
-            if self.first + number in opened and number in self._asked_quietly:
-                found[number] = _outcome(self.lines[number].root, told, erring)
-                if found[number] is not self._quiet[number]:
-                    break
-        else:
-            return self.silence
-
-        def rule_of(number: int) -> Node | None:
-            if number in found:
-                return found[number]
-            opens = self.first + number in opened
-            return _outcome(self.lines[number].root, told, erring) if opens else self._quiet[number]
-
-        return self._spoken(rule_of)
-
-    def _heard(self, number: int) -> Node | None:
-        self._asked.append(number)
-        return self._quiet[number]
-
-    def _spoken(self, rule_of: Callable[[int], Node | None]) -> Spoken:
-        """Say what the group says, where each of its consents says what `rule_of` gives for its place.
-
-        `newest` is where the date of the newest consent that applies begins: who is surely older does not speak. Its
-        permit is still counted while no deny stands between (rule 3).
-        """
-        newest: datetime | None = None
-        denies: list[Cause] = []
-        permits: list[Cause] = []
-        permitting: list[Permit] = []
-        earlier: list[tuple[datetime, Permit]] = []
-        blocked = False
-        for number, line in enumerate(self.lines):
-            older = newest is not None and line.older_than(newest)
-            if older and blocked:
-                if newest is not None and self._ends[number] <= newest:
-                    break
-                continue
-            rule = rule_of(number)
-            if rule is None:
-                continue
-            newest = newest or line.first
-            if rule.permit is None:
-                blocked = True
-                earlier = [one for one in earlier if line.older_than(one[0])]
-                denies.extend(() if older else (rule.cause,))
-            elif older:
-                earlier.append((line.first, rule.permit))
-            else:
-                permits.append(rule.cause)
-                permitting.append(rule.permit)
-        if denies:
-            return Spoken(denies=tuple(denies))
-        if not permits:
-            return _SILENT
-        return Spoken(permits=tuple(permits), permitting=(*permitting, *[permit for _, permit in earlier]))
+    conditions: tuple[Doubt, ...]
+    pick: _Pick
+    memory: dict[_Said, _Rule]
 
 
 class Settled:
@@ -149,14 +60,20 @@ class Settled:
         self.since = since
         self.valid_until = valid_until
         self.erring = tuple(sorted(set(erring)))
-        self.opening = opening
-        self._lines = tuple(groups)
+        self._opening = opening
+        self._groups_of_lines = tuple(groups)
+        self._lines = tuple(chain.from_iterable(self._groups_of_lines))
         self._answers: dict[Told, ConsentAnswer] = {}
-        self._opened: dict[tuple[int, bytes], tuple[frozenset[int], frozenset[int]]] = {}
+        self._rules_kept = 0
 
     def holds_at(self, at: datetime) -> bool:
         """Say whether what is settled holds at an instant."""
         return self.since <= at and (self.valid_until is None or at < self.valid_until)
+
+    @cached_property
+    def conditions(self) -> tuple[Doubt, ...]:
+        """Every condition that is left, facet by facet: what they say of a resource is told in this order."""
+        return tuple(sorted(self._opening, key=attrgetter("facet")))
 
     def answer(self, told: Told) -> ConsentAnswer:
         """Answer for a resource of which the conditions say this: any deny that speaks is DENY, else any permit PERMIT,
@@ -168,58 +85,98 @@ class Settled:
         """Forget answers beyond so many: what serves many requests must not grow with each."""
         if len(self._answers) > _ANSWERS_KEPT:
             self._answers.clear()
-        if len(self._opened) > _ANSWERS_KEPT:
-            self._opened.clear()
+        if self._rules_kept > _ANSWERS_KEPT:
+            self._forget_rules()
+
+    def _forget_rules(self) -> None:
+        for voice in self._voices:
+            voice.memory.clear()
+        self._rules_kept = 0
 
     @cached_property
     def _groups(self) -> tuple[Group, ...]:
-        firsts = accumulate(map(len, self._lines), initial=0)
-        return tuple(Group(lines, first) for lines, first in zip(self._lines, firsts, strict=False))
-
-    @cached_property
-    def _loud(self) -> frozenset[int]:
-        """The groups that speak of every resource, by number."""
-        return frozenset(number for number, group in enumerate(self._groups) if group.silence is not _SILENT)
-
-    @cached_property
-    def _holders(self) -> tuple[int, ...]:
         """The group of each consent, by number."""
-        return tuple(number for number, lines in enumerate(self._lines) for _ in lines)
+        firsts = accumulate(map(len, self._groups_of_lines), initial=0)
+        groups = [Group(lines, first) for lines, first in zip(self._groups_of_lines, firsts, strict=False)]
+        return tuple(group for group in groups for _ in group.lines)
 
     @cached_property
-    def _openings(self) -> dict[int, tuple[Sequence[int], ...]]:
-        """For each facet of which a condition opens lines: by the number of the condition, which lines it opens."""
-        found = dict[int, dict[int, Sequence[int]]]()
-        for doubt, lines in self.opening.items():
-            if lines:
-                found.setdefault(int(doubt.facet), {})[doubt.number] = lines
-        return {facet: tuple(by.get(number, ()) for number in range(1 + max(by))) for facet, by in found.items()}
+    def _voices(self) -> tuple[_Voice, ...]:
+        places = {doubt: place for place, doubt in enumerate(self.conditions)}
+        asked = [line.conditions() for line in self._lines]
+        return tuple(_Voice(doubts, _pick([places[one] for one in doubts]), {}) for doubts in asked)
 
-    def _opened_by(self, facet: int, said: bytes) -> tuple[frozenset[int], frozenset[int]]:
-        """Give the lines that the conditions of a facet open where they say this, and the groups of these."""
-        found = self._opened.get((facet, said))
+    @cached_property
+    def _loud(self) -> tuple[int, ...]:
+        """The consents that say something whatever the conditions say."""
+        return tuple(number for number, line in enumerate(self._lines) if line.rule({}, []) is not None)
+
+    @cached_property
+    def _openings(self) -> tuple[Sequence[int], ...]:
+        """For each condition the consents that it opens, of those which else say nothing; () where there are none."""
+        loud = frozenset(self._loud)
+        opened = tuple([[line for line in self._opening[doubt] if line not in loud] for doubt in self.conditions])
+        return opened if any(opened) else ()
+
+    def _asked(self, told: Told) -> Sequence[int]:
+        """Give the consents that may speak."""
+        if not self._openings:
+            return self._loud
+        return sorted({*chain.from_iterable(compress(self._openings, told)), *self._loud})
+
+    def _rule(self, number: int, told: Told) -> _Rule:
+        """Give what one consent says where the conditions say this."""
+        doubts, pick, memory = self._voices[number]
+        said = pick(told)
+        found = memory.get(said)
         if found is None:
-            lines = frozenset[int]().union(*compress(self._openings[facet], said))
-            found = kept(self._opened, (facet, said), (lines, frozenset([self._holders[line] for line in lines])))
+            untold: list[str] = []
+            each = (said,) if isinstance(said, int) else said
+            rule = self._lines[number].rule(dict(zip(doubts, each, strict=True)), untold)
+            found = rule, tuple(untold)
+            if len(doubts) <= _WIDE:
+                if self._rules_kept >= MOST:
+                    self._forget_rules()
+                self._rules_kept += 1
+                memory[said] = found
         return found
 
     def _answer(self, told: Told) -> ConsentAnswer:
-        found = [self._opened_by(facet, told[facet]) for facet in self._openings]
-        opened = _NOBODY.union(*[lines for lines, _ in found])
-        touched = _NOBODY.union(*[groups for _, groups in found])
         erring: list[str] = []
-        spoken = [
-            self._groups[number].says(told, opened, erring) if number in touched else self._groups[number].silence
-            for number in sorted(touched | self._loud)
-        ]
-        denies = tuple([cause for one in spoken for cause in one.denies])
-        permits = tuple([cause for one in spoken for cause in one.permits])
+
+        def rule_of(number: int) -> Node | None:
+            rule, untold = self._rule(number, told)
+            erring.extend(untold)
+            return rule
+
+        spoken = Spoken()
+        asked, groups = self._asked(told), self._groups
+        place, last = 0, len(asked) - 1
+        while place <= last:
+            number = asked[place]
+            rule, untold = self._rule(number, told)
+            if rule is not None and place < last and asked[place + 1] < groups[number].end:
+                others = bisect_left(asked, groups[number].end, place)
+                if rule.permit is not None or not groups[number].outdates(number):
+                    groups[number].speak(asked[place:others], rule_of, spoken)
+                    rule, untold = None, ()
+                place = others - 1
+            if rule is not None:
+                spoken.by(rule)
+            if untold:
+                erring.extend(untold)
+            place += 1
         return ConsentAnswer(
-            answer=Answer.DENY if denies else Answer.PERMIT if permits else Answer.NOT_APPLICABLE,
-            causes=denies or permits,
-            permitting=tuple([permit for one in spoken for permit in one.permitting]),
+            answer=Answer.DENY if spoken.denies else Answer.PERMIT if spoken.permits else Answer.NOT_APPLICABLE,
+            causes=tuple(spoken.denies or spoken.permits),
+            permitting=tuple(spoken.permitting),
             erring=tuple(dict.fromkeys((*self.erring, *erring))) if erring else self.erring,
         )
+
+
+def _pick(places: Sequence[int]) -> _Pick:
+    """Give what picks what stands at these places: the value of one, a tuple of several."""
+    return itemgetter(*places) if places else itemgetter(slice(0))
 
 
 class ConsentProgram:
@@ -240,40 +197,4 @@ class ConsentProgram:
 
     @cached_property
     def _asking(self) -> Asking:
-        return Asking(self.settled.opening, self._shown)
-
-
-def _said(rule: Node) -> Spoken:
-    """Give what a group says of which this provision is all."""
-    if rule.permit is None:
-        return Spoken(denies=(rule.cause,))
-    return Spoken(permits=(rule.cause,), permitting=(rule.permit,))
-
-
-def _outcome(rule: Node, told: Told | None, erring: list[str]) -> Node | None:
-    """Give the deepest provision that matches, a deny before a permit; None where none does. `told` None: every
-    condition says no."""
-    matched = rule.live and _holds(rule, told, erring)
-    best: Node | None = None
-    for child in rule.children:
-        if child.within and not matched:
-            continue
-        if child.children:
-            found = _outcome(child, told, erring)
-        else:
-            found = child if child.live and _holds(child, told, erring) else None
-        if found is not None and (best is None or found.permit is None):
-            best = found
-        if best is not None and best.permit is None:
-            break
-    return best or (rule if matched else None)
-
-
-def _holds(rule: Node, told: Told | None, erring: list[str]) -> bool:
-    for doubt in rule.doubts:
-        said = NO if told is None else told[doubt.facet][doubt.number]
-        if said == UNSURE:
-            erring.append(f"{rule.cause.consent}: {doubt.what}")
-        if said < rule.needs:
-            return False
-    return True
+        return Asking(self.settled.conditions, self._shown)

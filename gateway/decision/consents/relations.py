@@ -113,16 +113,17 @@ class Relations(msgspec.Struct, frozen=True):
     def links(self, view: ResourceView, context: Base | None = None) -> frozenset[str]:
         """Give everything a resource refers to, resolved; an identifier counts where the context shows whose it is.
         `context` is the base of the server the resource is of, where that is another."""
-        return frozenset(key for reference in view.references for key in self.keys(reference, context))
+        found = set[str]()
+        for reference in view.references:
+            found |= self.keys(reference, context)
+        return frozenset(found)
 
     def keys(self, reference: ReferenceLike, context: Base | None = None) -> frozenset[str]:
         """Give what a reference resolves to, by its text and by its identifier."""
-        found = (
-            self.identified.get(reference.identifier, frozenset()) if reference.identifier is not None else frozenset()
-        )
-        text = reference.reference
+        text, who = reference.reference, reference.identifier
         key = self.key(text) if context is None else resolve(text, self.own, context)
-        return found | {key} if key is not None else found
+        found = frozenset() if key is None else frozenset((key,))
+        return found if who is None else found | self.identified.get(who, found)
 
 
 def resolve(reference: str | None, own: frozenset[Base], context: Base | None = None) -> str | None:

@@ -22,9 +22,10 @@ from gateway.decision.consents.groups import grouped
 from gateway.decision.consents.matching import Shown
 from gateway.decision.consents.membership import Moment, names
 from gateway.decision.consents.parties import discloser_of, nobody, recipient_of
-from gateway.decision.consents.program import ConsentProgram, Line, Settled
+from gateway.decision.consents.program import ConsentProgram, Settled
 from gateway.decision.consents.relations import Relations
 from gateway.decision.consents.rules import Node
+from gateway.decision.consents.speaking import Line
 from gateway.decision.consents.terms import Doubt, Terms
 from gateway.decision.consents.truth import Match, all_of, any_of
 from gateway.decision.model import Exchange

@@ -48,8 +48,10 @@ class Span(msgspec.Struct, frozen=True):
 
     def instants(self) -> tuple[datetime, ...]:
         """Give the instants at which `holds` can change."""
-        if self.void:
-            return ()
+        return () if self.void else self.bounds()
+
+    def bounds(self) -> tuple[datetime, ...]:
+        """Give all its bounds."""
         bounds = (self.sure_from, self.sure_until, self.maybe_from, self.maybe_until)
         return tuple(bound for bound in bounds if bound is not None)
 
@@ -57,11 +59,14 @@ class Span(msgspec.Struct, frozen=True):
 def span_of(period: Period, zone: tzinfo | None) -> Span:
     """Read a Period in `zone`; None leaves the doubt of a day's offset where its dates have none."""
     start, end = period.start, period.end
+    sure_from = start.first(zone, wide=False) if start else None
+    sure_until = end.after(zone, wide=False) if end else None
     return Span(
-        sure_from=start.first(zone, wide=False) if start else None,
-        sure_until=end.after(zone, wide=False) if end else None,
-        maybe_from=start.first(zone, wide=True) if start else None,
-        maybe_until=end.after(zone, wide=True) if end else None,
+        sure_from=sure_from,
+        sure_until=sure_until,
+        # In a known zone, or with an offset, there is one reading.
+        maybe_from=start.first(zone, wide=True) if start and zone is None and not start.zoned else sure_from,
+        maybe_until=end.after(zone, wide=True) if end and zone is None and not end.zoned else sure_until,
         void=start is not None and end is not None and _backwards(start, end, zone),
     )
 

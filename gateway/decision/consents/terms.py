@@ -43,16 +43,16 @@ class Facet(IntEnum):
 
 
 class Doubt(msgspec.Struct, frozen=True, eq=False):
-    """A condition on the data, and what to say where it cannot be told. `number` is its place in its facet. Of CODES
-    and DATA it keeps what it names; of LABELS `whole`, whether it reads every label and not their sets alone."""
+    """A condition on the data, and what to say where it cannot be told. Of CODES and DATA it keeps what it names; of
+    LABELS `whole`, whether it reads every label and not their sets alone; of DATES the `span`."""
 
     facet: Facet
-    number: int
     test: Test
     what: str
     codes: frozenset[str | None] = frozenset()
     data: tuple[Data, ...] = ()
     whole: bool = False
+    span: Span | None = None
 
 
 class Interned:
@@ -63,18 +63,16 @@ class Interned:
         self._terms: dict[tuple[object, ...], Terms] = {}
         self._doubts: dict[Hashable, Doubt] = {}
         self._spans: dict[tuple[str | None, str | None], Span] = {}
-        self._numbers = [0] * len(Facet)
 
     def terms(self, made: Terms) -> Terms:
         """Give the one object that these terms are."""
         return self._terms.setdefault(msgspec.structs.astuple(made), made)
 
-    def doubt(self, facet: Facet, stated: Hashable, make: Callable[[Facet, int], Doubt]) -> Doubt:
-        """Give the one condition that `stated` is; where it is new, `make` makes it of its facet and number."""
+    def doubt(self, facet: Facet, stated: Hashable, make: Callable[[Facet], Doubt]) -> Doubt:
+        """Give the one condition that `stated` is; where it is new, `make` makes it of its facet."""
         key = (facet, stated)
         if key not in self._doubts:
-            self._doubts[key] = make(facet, self._numbers[facet])
-            self._numbers[facet] += 1
+            self._doubts[key] = make(facet)
         return self._doubts[key]
 
     def span(self, period: Period) -> Span:
