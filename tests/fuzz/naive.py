@@ -164,7 +164,7 @@ def _place(url: str) -> tuple[object, ...]:
         return (url,)
     default = {"http": 80, "https": 443}[parts.scheme]
     path = [unquote(part) for part in parts.path.split("/")]
-    return parts.scheme, parts.hostname, port or default, "/".join(path).rstrip("/")
+    return parts.scheme, parts.hostname, default if port is None else port, "/".join(path).rstrip("/")
 
 
 # Queries --------------------------------------------------------------------------------------------------------------
