@@ -11,9 +11,22 @@ from tests.cases.records import ACT, RECORDS, Resource, patient
 
 AT = "2025-03-01T12:00:00-08:00"
 PROFILES = {"calaim-2021": "us-ca-calaim", "ny-health-home-outreach": "us-ny-health-home"}
-COVERED = ("provider", "ecm_provider", "mco", "mcp", "dhcs", "health_home", "cma", "bh_manager")
+COVERED = (
+    "provider",
+    "ecm_provider_bh",
+    "ecm_provider_general",
+    "ecm_provider_health",
+    "ecm_provider_part2",
+    "mco",
+    "mcp",
+    "dhcs",
+    "health_home",
+    "cma",
+    "bh_manager",
+)
 ROLES = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 HOLDS = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 NO_DATE = {
     "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
@@ -174,17 +187,26 @@ def _consent(case: dict[str, Any], detail: dict[str, Any], said: dict[str, Any],
         consent["verification"] = [{"verified": verified, **({"verificationDate": "2024-01-02"} if verified else {})}]
     if detail.get("signature") not in ("none", None, False) or detail.get("signature", "there") == "there":
         consent["sourceAttachment"] = {"contentType": "application/pdf", "data": "c2lnbmVk"}
-    if part2 and detail.get("data_described") is False:
+    if part2:
         consent["category"] = [{"coding": [{"system": ACT, "code": "42CFRPart2CD"}]}]
-    elif part2:
-        consent["category"] = [{"coding": [{"system": ACT, "code": "42CFRPart2CD"}]}]
-        provision["securityLabel"] = [
-            {"system": ACT, "code": one} for one in ("42CFRPart2", "SUD", "ETHUD", "OPIOIDUD")
-        ]
-        provision["securityLabel"] += [
-            {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
-        ]
+    labels = _described(case, detail, said) if part2 else []
+    if labels:
+        provision["securityLabel"] = [{"system": ACT, "code": one} for one in labels]
+    if "42CFRPart2" in labels:
+        provision["securityLabel"] += [{"system": CONFIDENTIALITY, "code": "R"}]
     return consent
+
+
+def _described(case: dict[str, Any], detail: dict[str, Any], said: dict[str, Any]) -> list[str]:
+    """Give the labels by which the consent describes the data: none, others than the data's, or the data's."""
+    described = detail.get("data_described", True)
+    if described is False:
+        return []
+    listed = [described] if isinstance(described, str) else described
+    others = isinstance(listed, list) and case["data_category"] not in listed
+    if others or said.get("item_within_consent_description") is False:
+        return ["SEX"]
+    return ["42CFRPart2", "SUD", "ETHUD", "OPIOIDUD", "BH", "MH"]
 
 
 def _base(name: str) -> Resource:

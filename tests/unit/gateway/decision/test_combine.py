@@ -105,11 +105,11 @@ def test_an_agreement_gives_what_it_lists(agreement, effect):
 @pytest.mark.parametrize(("data", "effect"), [(None, "permit"), (["part2_record"], "permit"), ([], "deny")])
 def test_a_qualified_service_agreement_gives_what_it_lists(data, effect):
     """Nor does one that lists nothing open a program's records (42 CFR 2.11)."""
-    agreement = {"type": "QSOA", "between": ["harbor", "plan"]} | ({} if data is None else {"data": data})
+    agreement = {"type": "QSOA", "between": ["harbor", "mercy"]} | ({} if data is None else {"data": data})
     found = questions.asked(
         questions.searchset(questions.hidden()),
         discloser="harbor",
-        recipient="plan",
+        recipient="mercy",
         purpose="HPAYMT",
         agreements=[agreement],
     )
