@@ -199,6 +199,22 @@ _SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     HGNC: ("www.genenames.org/geneId", "genenames.org", "terminology.hl7.org/CodeSystem/hgnc"),
     SERVICE_PLACE: ("terminology.hl7.org/ValueSet/v3-ServiceDeliveryLocationRoleType", "hl7.org/fhir/v3/RoleCode"),
 }
+# Systems named instead of addressed: as records of other standards do (HL7 v2 table 0396, C-CDA codeSystemName).
+_CALLED: Final[Mapping[str, tuple[str, ...]]] = {
+    ICD_10_CM: ("ICD-10-CM", "ICD10CM", "ICD-10", "ICD10", "I10", "I10C"),
+    ICD_10_PCS: ("ICD-10-PCS", "ICD10PCS", "I10P"),
+    ICD_9_CM: ("ICD-9-CM", "ICD9CM", "ICD-9", "ICD9", "I9", "I9C", "I9CDX"),
+    ICD_9_PROCEDURES: ("ICD9PCS", "I9CP"),
+    SNOMED_CT: ("SNOMED CT", "SNOMED-CT", "SNOMEDCT", "SNOMED", "SCT"),
+    LOINC: ("LOINC", "LN"),
+    RXNORM: ("RxNorm",),
+    NDC: ("NDC",),
+    CPT: ("CPT", "CPT-4", "CPT4", "C4"),
+    HCPCS: ("HCPCS", "HCPCS Level II", "cms.gov/research/umls/hcpccs"),
+    MS_DRG: ("MS-DRG", "MSDRG", "DRG"),
+    CVX: ("CVX",),
+    NUCC: ("NUCC",),
+}
 # Value sets that span several systems: which one was meant cannot be told, so the code is held without a system.
 _AMBIGUOUS: Final = frozenset({"hl7.org/fhir/valueset/security-labels", "terminology.hl7.org/valueset/security-labels"})
 _SNOMED_EDITION: Final = "snomed.info/sct/"
@@ -219,7 +235,12 @@ def _alias_table() -> dict[str, str]:
     table = {_bare(system): system for system in systems}
     table |= {_bare(form.format(name)): to for name, to in _V3_NAMES.items() for form in _V3_FORMS}
     table |= _OIDS
-    return table | {_bare(spelling): system for system, others in _SPELLINGS.items() for spelling in others}
+    return table | {
+        _bare(spelling): system
+        for known in (_SPELLINGS, _CALLED)
+        for system, others in known.items()
+        for spelling in others
+    }
 
 
 _ALIASES: Final = _alias_table()

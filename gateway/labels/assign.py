@@ -9,11 +9,13 @@ Rules of this file
 6. Contained and nested resources are labelled on their own; a container's level is made of what is released of them.
 """
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from consent_store.model import ACT_CODE
+from consent_store.model import ACT_CODE, Coding
+from gateway.fhir.code_systems import LOINC
 from gateway.fhir.terminology import deny_cluster
 from gateway.fhir.v3_tables import POLICIES
 from gateway.fhir.view import ResourceView
@@ -32,6 +34,8 @@ IMPLIED: Final = "implied by"
 UNCLASSIFIED: Final = "codes of systems that are not known here"
 _IMPLYING: Final = frozenset({Kind.SENSITIVITY, Kind.POLICY})
 _SUD: Final = deny_cluster("SUD")
+_LOINC_AT_END: Final = re.compile(r"(?<=/)\d{3,6}-\d(?=(?:\|[^/]*)?$)").search
+_UNREAD: Final = re.compile(r"/meta/security/|.*/name/(?:\d+/)?(?:given|family|prefix|suffix)(?:/\d+)?$").match
 # Where a record may say when it took place; the first that is there speaks.
 _DATES: Final = ("billablePeriod", "period", "effectivePeriod", "effectiveDateTime", "occurrenceDateTime", "created")
 
@@ -90,6 +94,8 @@ def _coded(view: ResourceView, rules: LabelRules) -> list[Label]:
     """What the codings say, each at its own element."""
     find = rules.codes.find
     found = [(one.at, hits) for one in view.codings if (hits := find(one.coding))]
+    if view.type == "QuestionnaireResponse":
+        found += [(at, hits) for at, coding in _answered(view) if (hits := find(coding))]
     if shape := rules.codes.shape(
         view.type, meta.get("profile") if isinstance(meta := view.tree.get("meta"), dict) else None
     ):
@@ -102,10 +108,18 @@ def _coded(view: ResourceView, rules: LabelRules) -> list[Label]:
     ]
 
 
+def _answered(view: ResourceView) -> list[tuple[str, Coding]]:
+    """What a form asks by code: its own address and its items' ids, as forms made from LOINC panels have them
+    (`http://loinc.org/q/44249-1`, `/44250-9`)."""
+    asked = [*view.links, *(text for text in view.texts if text.at.endswith("/linkId"))]
+    return [(one.at, Coding(LOINC, code.group())) for one in asked if (code := _LOINC_AT_END(one.text))]
+
+
 def _mentioned(view: ResourceView, rules: LabelRules) -> list[Label]:
-    """What the texts mention, each at its own element. Displays of labels are not read (L005)."""
+    """What the texts mention, each at its own element. Displays of labels are not read (L005), nor names of persons:
+    somebody called like a drug takes none."""
     mentions = rules.terms.find(view.texts)
-    return [_label(hit, Basis.TEXT, at) for at, hit in mentions if not at.startswith("/meta/security/")]
+    return [_label(hit, Basis.TEXT, at) for at, hit in mentions if not _UNREAD(at)]
 
 
 def _attached(view: ResourceView, rules: LabelRules) -> tuple[list[Label], bool]:

@@ -5,13 +5,14 @@ Rules of this file
 2. A negation counts as a mention: that a thing was asked about can itself be telling.
 3. A resource's texts are screened together first; only where a listed word occurs is each text read on its own.
 4. What a list sets aside (the name of a screen that everybody gets) is not read as what it is named after.
+5. A word of many meanings counts where it is all that a text says: `Depression`, not `depression of ST segments`.
 """
 
 import html
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -22,10 +23,11 @@ from gateway.labels.lists import Confidence, Hit
 
 
 class TermGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Terms that mean the same sensitivities."""
+    """Terms that mean the same sensitivities. `match` whole: only where the text says nothing else."""
 
     sensitivities: tuple[str, ...]
     terms: tuple[str, ...]
+    match: Literal["phrase", "whole"] = "phrase"
     confidence: Confidence | None = None
 
 
@@ -92,13 +94,14 @@ _COMMON: Final = frozenset(
 class TermIndex:
     """Every term list in one screen. Immutable once made; `revision` names the lists and versions in it."""
 
-    __slots__ = ("_ascii_keys", "_aside", "_keys", "_lists", "_phrases", "revision")
+    __slots__ = ("_ascii_keys", "_aside", "_keys", "_lists", "_phrases", "_whole", "revision")
 
     def __init__(
         self, lists: Iterable[TermList] = (), threshold: float = 0.0, by_list: Mapping[str, float] | None = None
     ) -> None:
         self._lists = tuple(lists)
         hits: dict[str, tuple[Hit, ...]] = {}
+        whole: dict[str, tuple[Hit, ...]] = {}
         names = []
         for term_list in self._lists:
             source = f"{term_list.name} {term_list.version}"
@@ -107,13 +110,15 @@ class TermIndex:
             for group in term_list.groups:
                 for term in group.terms if (group.confidence or term_list.confidence) >= least else ():
                     found = tuple(Hit(code, f"{source}: {term}") for code in group.sensitivities)
-                    hits[term] = (*hits.get(term, ()), *found)
+                    into = whole if group.match == "whole" else hits
+                    into[term] = (*into.get(term, ()), *found)
         self._aside = tuple(f" {phrase} " for one in self._lists for phrase in one.set_aside)
         self._phrases: dict[str, list[tuple[str, tuple[Hit, ...]]]] = {}
         for term in sorted(hits):
             self._phrases.setdefault(_key(term), []).append((f" {term} ", hits[term]))
-        self._keys = frozenset(self._phrases)
-        self._ascii_keys = frozenset(key.encode() for key in self._phrases)
+        self._whole = whole
+        self._keys = frozenset((*self._phrases, *map(_key, whole)))
+        self._ascii_keys = frozenset(key.encode() for key in self._keys)
         self.revision = ", ".join(sorted(names))
 
     @property
@@ -150,7 +155,9 @@ class TermIndex:
         spaced = f" {words} "
         for phrase in self._aside:
             spaced = spaced.replace(phrase, " ")
-        return [hit for key in sorted(keys) for phrase, hits in self._phrases[key] if phrase in spaced for hit in hits]
+        phrases = (pair for key in sorted(keys) for pair in self._phrases.get(key, ()))
+        mentioned = [hit for phrase, hits in phrases if phrase in spaced for hit in hits]
+        return [*mentioned, *self._whole.get(words, ())]
 
 
 def _key(term: str) -> str:

@@ -60,17 +60,24 @@ def test_a_diagnosis_is_found_in_every_spelling(code, rules):
         (None, "F11.20", {"OPIOIDUD"}),
         ("", "H0005", {"SUD"}),
         (None, "ETHUD", set()),
+        ("ICD-10-CM", "f1123", {"OPIOIDUD"}),
+        ("CPT", "87536", {"HIV"}),
+        ("SCT", "5602001", {"OPIOIDUD"}),
+        ("HCPCS Level II", "H0020", {"OPIOIDUD"}),
+        ("https://www.cms.gov/research/umls/hcpccs", "H0020", {"OPIOIDUD"}),
+        ("our codes", "H0020", set()),
     ],
 )
 def test_what_the_shipped_lists_say(system, code, means, rules):
-    """Disorders and their treatment are listed, nicotine and opioids for pain are not; no system means any list."""
+    """Disorders and their treatment are listed, nicotine and opioids for pain are not; no system means any list, and a
+    system may be named instead of addressed."""
     assert means == said(rules, system, code)
 
 
 def test_every_list_names_its_source(lists, terms):
     """A list is a fact: source, version and licence, and only codes."""
     published = {"asu-shares", "cms-samhsa", "icd-10-cm", "icd-9-cm", "ndc", "shift-sls"}
-    ours = {"genetic", "hiv", "mental-health", "sexual-health", "substance-use", "violence"}
+    ours = {"quality-measures", "genetic", "hiv", "mental-health", "sexual-health", "substance-use", "violence"}
     assert published | ours == lists.keys()
     for one in [*lists.values(), terms]:
         assert one.source

@@ -137,6 +137,35 @@ OUTING = [
     ),
     ("BRCA analysis, billed", "GDIS", item(productOrService=codings((CPT, "81162")))),
     ("a carrier", "GDIS", found("Condition", code=codings((ICD, "Z14.1")))),
+    ("poisoned on purpose", "MH", found("Condition", code=codings((ICD, "T39.1X2A")))),
+    ("an order for an antipsychotic, by code", "MH", drug(RXNORM, "312078")),
+    ("depression, by a code of SNOMED CT alone", "MH", found("Condition", code=codings((SNOMED, "231500002")))),
+    ("depression, in one word", "MH", found("Condition", code={"text": "Depression"})),
+    ("on lithium", "MH", drug("http://acme.example/c", "1") | {"note": [{"text": "lithium 300 mg twice a day"}]}),
+    ("a hold, in shorthand", "MH", found("Encounter", reasonCode=[{"text": "5150"}])),
+    ("alcohol, as clinicians write it", "SUD", found("Condition", code={"text": "EtOH abuse"})),
+    ("withdrawal scale", "SUD", found(code={"text": "CIWA-Ar total"}, valueInteger=20)),
+    ("a drug test nobody knows by heart", "SUD", found(code=codings((LOINC, "70145-8")))),
+    ("a form made from a panel", "MH", found("QuestionnaireResponse", item=[{"linkId": "/44249-1/44260-8"}])),
+    ("a form of a known address", "MH", found("QuestionnaireResponse", questionnaire="http://loinc.org/q/44249-1|1")),
+    ("newborn of a drinking mother", "SUD", found("Condition", code=codings((ICD, "Q86.0")))),
+    ("a poisoning by fentanyl", "SUD", found("Condition", code=codings((ICD, "T40.411A")))),
+    ("AIDS, and nothing else", "HIV", found("Condition", code={"text": "AIDS"})),
+    ("antiretrovirals in shorthand", "HIV", found(note=[{"text": "continues HAART"}])),
+    ("violence at home, history of", "SDV", found("Condition", code=codings((SNOMED, "412732008")))),
+    ("sexual assault", "SDV", found("Condition", code=codings((SNOMED, "248110007")))),
+    ("trafficked", "SDV", found("Condition", code=codings((SNOMED, "734998001")))),
+    ("neglect", "SDV", found("Condition", code=codings((SNOMED, "720824009")))),
+    ("violence, in shorthand", "SDV", found("Condition", code={"text": "DV victim"})),
+    ("ectopic pregnancy", "SEX", found("Condition", code=codings((SNOMED, "9899009")))),
+    ("legal abortion", "SEX", found("Condition", code=codings((SNOMED, "34500003")))),
+    ("the pill, by its name", "SEX", drug("http://acme.example/c", "1") | {"note": [{"text": "refill of Sprintec"}]}),
+    ("the pill, by its code", "SEX", drug(RXNORM, "1000153")),
+    ("a device, by NDC", "SEX", drug(NDC, "50419-423-01")),
+    ("tubes tied, by procedure code", "SEX", found("Procedure", code=codings((PCS, "0UL74CZ")))),
+    ("genital herpes", "STD", found("Condition", code=codings((SNOMED, "27420004")))),
+    ("syphilis screen, in shorthand", "STD", found(code={"text": "RPR titer"})),
+    ("sickle cell beta thalassemia", "SCA", found("Condition", code=codings((SNOMED, "127041004")))),
     ("sickle cell disease", "SCA", found("Condition", code=codings((ICD, "D57.1")))),
 ]
 
@@ -160,6 +189,14 @@ def test_a_record_that_would_out_somebody_is_labelled(category, record, rules, n
         found("MedicationRequest", medicationCodeableConcept={"text": "nirmatrelvir / ritonavir"}),
         found("Immunization", note=[{"text": "rabies pre-exposure prophylaxis"}]),
         found("Patient", name=[{"family": "Gay"}], address=[{"city": "Huntington"}]),
+        found("Patient", name=[{"given": ["Skyla"]}], address=[{"line": ["5150 Main Street"]}]),
+        found("Condition", code={"text": "ST segment depression"}),
+        found("Condition", code={"text": "wears hearing aids"}),
+        found("Procedure", note=[{"text": "D/C to home, si dolor"}]),
+        found("Condition", code=codings((ICD, "T40.2X5A"))),
+        found("Condition", code=codings((ICD, "T39.1X1A"))),
+        found("Condition", code=codings((SNOMED, "56294008"))),
+        found("QuestionnaireResponse", item=[{"linkId": "/93025-5/63512-8"}, {"linkId": "1.2"}]),
         found(code=codings((LOINC, "4576-5")), note=[{"text": "fetal hemoglobin 1 %"}]),
         found("Procedure", code=codings((SNOMED, "713106006"))),
         item(locationCodeableConcept=codings((PLACE, "11")), revenue=codings((REVENUE, "0250"))),
@@ -168,5 +205,6 @@ def test_a_record_that_would_out_somebody_is_labelled(category, record, rules, n
     ids=str,
 )
 def test_a_record_that_outs_nobody_is_not(record, rules, nowhere):
-    """Opioids for pain, words and numbers with another meaning, screens that everybody gets: no sensitivity."""
+    """Opioids for pain, words and numbers with another meaning, names, screens that everybody gets, tobacco, what was
+    taken as prescribed: no sensitivity."""
     assert frozenset() == assign(view(record), nowhere, rules).sensitivities

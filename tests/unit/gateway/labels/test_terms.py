@@ -6,7 +6,9 @@ import pytest
 
 from gateway.errors import ProfileError
 from gateway.fhir.view import TextAt
-from gateway.labels.terms import TermIndex, parse_term_list
+from gateway.labels.terms import TermGroup, TermIndex, TermList, parse_term_list
+
+HEAD = {"name": "t", "title": "", "source": "", "version": "1", "licence": "", "note": ""}
 
 
 def said(rules, *texts):
@@ -84,8 +86,19 @@ def test_every_shipped_term_finds_itself(rules, terms):
     """No term is lost in the screen or in the way texts are read."""
     for group in [one for one in terms.groups if (one.confidence or terms.confidence) >= 0.5]:
         for term in group.terms:
-            codes = {code for _, code in said(rules, f"x {term.upper()}, y")}
+            written = f"x {term.upper()}, y" if group.match == "phrase" else f"{term.upper()}."
+            codes = {code for _, code in said(rules, written)}
             assert set(group.sensitivities) <= codes, term
+
+
+def test_a_word_of_many_meanings_counts_only_alone():
+    """`match` whole: where the text says nothing else; beside phrases with the same key too."""
+    groups = (TermGroup(("BH",), ("depression",), "whole"), TermGroup(("BH",), ("history of depression",)))
+    index = TermIndex([TermList(**HEAD, groups=groups)])
+    assert [["depression"], [], ["history of depression"]] == [
+        [hit.source.rpartition(": ")[2] for _, hit in index.find([TextAt("/a", text)])]
+        for text in ("<div>Depression.</div>", "ST depression", "History of depression")
+    ]
 
 
 def test_no_terms_find_nothing():
