@@ -10,7 +10,6 @@ Rules of this file
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
@@ -129,7 +128,7 @@ class _Sought:
 
 
 def _codes(seen: Seen) -> Iterable[str | None]:
-    return seen.bare_codes
+    return [one.code for one in seen.codes]
 
 
 def _places(seen: Seen) -> Iterable[str | None]:
@@ -166,15 +165,17 @@ def _class(seen: Seen) -> Hashable:
 
 
 def _positions(spans: Iterable[Span]) -> _Key:
-    """Give a key of resources whose dates stand alike to every bound of these spans."""
+    """Give a key of resources whose dates stand alike to every bound of these spans: how many of them lie at or before
+    where the resource begins, and how many before where it ends (see `Span.holds_all_of`)."""
     bounds = sorted({bound for span in spans for bound in span.bounds()})
-
-    def position(instant: datetime | None) -> tuple[int, int] | None:
-        return None if instant is None else (bisect_left(bounds, instant), bisect_right(bounds, instant))
 
     def key(seen: Seen) -> Hashable:
         span = seen.span
-        return span and (position(span.maybe_from), position(span.maybe_until), span.void)
+        if span is None:
+            return None
+        begin, until = span.maybe_from, span.maybe_until
+        begun = None if begin is None else bisect_right(bounds, begin)
+        return begun, None if until is None else bisect_left(bounds, until), span.void
 
     return key
 

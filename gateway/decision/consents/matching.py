@@ -169,7 +169,7 @@ def class_test(codings: Iterable[Coding]) -> Test:
     wanted = tuple(codings)
 
     def test(seen: Seen) -> Match:
-        return any_of(_class(coding, seen) for coding in wanted)
+        return any_of([_class(coding, seen) for coding in wanted])
 
     return test
 
@@ -229,15 +229,14 @@ def author_test(authors: Iterable[Reference]) -> Test:
     wanted = tuple(authors)
 
     def test(seen: Seen) -> Match:
-        return any_of(_authored(reference, seen) for reference in wanted)
+        return any_of([_authored(reference, seen) for reference in wanted])
 
     return test
 
 
 def _authored(reference: Reference, seen: Seen) -> Match:
-    if not seen.authors:
-        return UNSURE
-    return any_of(seen.shown.wrote(reference, author) for author in seen.authors)
+    wrote = seen.shown.wrote
+    return any_of([wrote(reference, author) for author in seen.authors]) if seen.authors else UNSURE
 
 
 def data_test(data: Iterable[Data], effect: Effect, *, pcf: bool) -> Test:

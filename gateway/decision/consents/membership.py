@@ -138,11 +138,13 @@ def _is_whole_of(key: str, parts: frozenset[str], relations: Relations) -> bool:
     """Say whether one of `parts` belongs to the organisation `key`, over any number of steps: close, but not proof."""
     seen, waiting = set[str](), [key]
     while waiting:
-        below = relations.part_of.get(waiting.pop(), frozenset()) - seen
-        if below & parts:
+        below = relations.part_of.get(waiting.pop())
+        if below is None:
+            continue
+        if not below.isdisjoint(parts):
             return True
+        waiting.extend(below - seen)
         seen |= below
-        waiting.extend(below)
     return False
 
 

@@ -126,19 +126,21 @@ class Settled:
 
     def _rule(self, number: int, told: Told) -> _Rule:
         """Give what one consent says where the conditions say this."""
-        doubts, pick, memory = self._voices[number]
+        _, pick, memory = self._voices[number]
         said = pick(told)
-        found = memory.get(said)
-        if found is None:
-            untold: list[str] = []
-            each = (said,) if isinstance(said, int) else said
-            rule = self._lines[number].rule(dict(zip(doubts, each, strict=True)), untold)
-            found = rule, tuple(untold)
-            if len(doubts) <= _WIDE:
-                if self._rules_kept >= MOST:
-                    self._forget_rules()
-                self._rules_kept += 1
-                memory[said] = found
+        return memory.get(said) or self._worked_out(number, said)
+
+    def _worked_out(self, number: int, said: _Said) -> _Rule:
+        conditions, _, memory = self._voices[number]
+        each = (said,) if isinstance(said, int) else said
+        untold: list[str] = []
+        rule = self._lines[number].rule(dict(zip(conditions, each, strict=True)), untold)
+        found = rule, tuple(untold)
+        if len(conditions) <= _WIDE:
+            if self._rules_kept >= MOST:
+                self._forget_rules()
+            self._rules_kept += 1
+            memory[said] = found
         return found
 
     def _answer(self, told: Told) -> ConsentAnswer:
@@ -146,7 +148,8 @@ class Settled:
 
         def rule_of(number: int) -> Node | None:
             rule, untold = self._rule(number, told)
-            erring.extend(untold)
+            if untold:
+                erring.extend(untold)
             return rule
 
         spoken = Spoken()
@@ -154,18 +157,18 @@ class Settled:
         place, last = 0, len(asked) - 1
         while place <= last:
             number = asked[place]
-            rule, untold = self._rule(number, told)
-            if rule is not None and place < last and asked[place + 1] < groups[number].end:
-                others = bisect_left(asked, groups[number].end, place)
-                if rule.permit is not None or not groups[number].outdates(number):
-                    groups[number].speak(asked[place:others], rule_of, spoken)
-                    rule, untold = None, ()
-                place = others - 1
-            if rule is not None:
-                spoken.by(rule)
-            if untold:
-                erring.extend(untold)
-            place += 1
+            rule = rule_of(number)
+            if rule is None:
+                place += 1
+                continue
+            group, others = groups[number], place + 1
+            if place < last and asked[others] < group.end:
+                others = bisect_left(asked, group.end, others)
+            if others == place + 1 or (rule.permit is None and group.outdates(number)):
+                spoken.by(rule)  # no other of its group can speak beside it
+            else:
+                group.speak(asked[place:others], rule_of, spoken)
+            place = others
         return ConsentAnswer(
             answer=Answer.DENY if spoken.denies else Answer.PERMIT if spoken.permits else Answer.NOT_APPLICABLE,
             causes=tuple(spoken.denies or spoken.permits),

@@ -113,10 +113,13 @@ class Relations(msgspec.Struct, frozen=True):
     def links(self, view: ResourceView, context: Base | None = None) -> frozenset[str]:
         """Give everything a resource refers to, resolved; an identifier counts where the context shows whose it is.
         `context` is the base of the server the resource is of, where that is another."""
-        found = set[str]()
+        found = set[str | None]()
         for reference in view.references:
-            found |= self.keys(reference, context)
-        return frozenset(found)
+            if reference.identifier is None and context is None:
+                found.add(self.key(reference.reference))
+            else:
+                found |= self.keys(reference, context)
+        return frozenset([key for key in found if key is not None])
 
     def keys(self, reference: ReferenceLike, context: Base | None = None) -> frozenset[str]:
         """Give what a reference resolves to, by its text and by its identifier."""

@@ -102,7 +102,7 @@ class Group:
             if rule.permit is None:
                 blocked = True
                 earlier = [one for one in earlier if line.older_than(one[0])]
-                denies.extend(() if older else (rule,))
+                denies += () if older else (rule,)
             elif older:
                 earlier.append((line.first, rule.permit))
             else:
