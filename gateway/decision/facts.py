@@ -34,3 +34,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     own: frozenset[Base] = frozenset()  # bases whose absolute references are ours
     outward: Outward | None = None  # where the upstream is and how clients call it: its addresses are told as ours
     source: str = ""  # the PatientKey source of this document's patients
+    untraced: frozenset[str] = frozenset()  # "Type/id" of records whose Provenances are too many to read

@@ -151,8 +151,11 @@ class Sources:
             yield Source("", SourceKind.NOT_PART2, discloser.id)
 
     def _told(self, view: ResourceView) -> Iterator[str]:
-        """Give the programs that a Provenance of the record or its meta.source names."""
+        """Give the programs that a Provenance of the record or its meta.source names; of a record whose Provenances
+        nobody can read, each program that may have made it."""
         name = spelled(self.resolver.identity(view))
+        if name in self.facts.untraced:
+            yield from (party.id for party in self.facts.directory.participants.values() if party.part2_program)
         for provenance in (*self._provenances.get(id(view), ()), *self._provenances.get(name, ())):
             for found in source_references(provenance):
                 kind, participant = self.kind(provenance, found)
@@ -174,6 +177,8 @@ class Sources:
         """Give the participants from whom a Provenance shows that a record came; a sender's own word is none, now or
         when it is read again (L080)."""
         name = spelled(self.resolver.identity(view))
+        if name in self.facts.untraced:
+            return frozenset()
         pushed = self.facts.exchange.direction is Direction.PUSH
         shown = (*self._provenances.get(id(view), ()), *self._provenances.get(name, ()))
         return frozenset(

@@ -72,6 +72,7 @@ def facts_of(  # noqa: PLR0913  what a decision is made from, each by name
     known: Known,
     subjects: Mapping[PatientKey, Subject],
     snapshot: Snapshot,
+    untraced: frozenset[str] = frozenset(),
 ) -> Facts:
     """Put the facts of an exchange together. Raises Unavailable where one subject's consents could not be read."""
     told: dict[PatientKey, SubjectFacts] = {}
@@ -96,4 +97,5 @@ def facts_of(  # noqa: PLR0913  what a decision is made from, each by name
         own=own,
         outward=outward,
         source=source,
+        untraced=untraced,
     )

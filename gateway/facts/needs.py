@@ -16,13 +16,14 @@ from typing import Final
 
 import msgspec
 
-from consent_store.model import Consent, Meaning, Provision, Reference, Status, Unreadable
+from consent_store.model import Consent, Meaning, PatientKey, Provision, Reference, Status, Unreadable
 from gateway.decision.model import Exchange
 from gateway.decision.rules import in_force
 from gateway.directory.model import Directory
-from gateway.fhir.origins import source_references
+from gateway.fhir.origins import SUBJECTS, VISITS, source_paths, source_references
 from gateway.fhir.references import Base, Local, names_in, parse
 from gateway.fhir.resolver import Resolved, Resolver
+from gateway.fhir.search_parameters import SearchParameters
 from gateway.fhir.view import ReferenceAt, ResourceView
 from gateway.labels.propagation import carrying
 from gateway.policy.model import Condition, Policy
@@ -33,7 +34,8 @@ _NEVER_CONTEXT = frozenset({"Consent", "AuditEvent", "Provenance", "Binary"})
 _PARTIES: Final = frozenset({"Group", "CareTeam", "PractitionerRole", "Organization", "Practitioner"})
 _SIGNERS: Final = frozenset({"RelatedPerson"})
 MOST_NAMED: Final = 500
-"""Records gathered because consents or texts name them, for one exchange and round."""
+"""Records gathered because the texts of one record, the consents of one patient, or one group name them: never counted
+over a page, where what is withheld would count against the rest."""
 
 
 class Needs(msgspec.Struct, frozen=True):
@@ -49,11 +51,26 @@ class Needs(msgspec.Struct, frozen=True):
 def first_round(views: Iterable[ResourceView], resolver: Resolver) -> Needs:
     """Give what the document refers to and does not hold, by reference or by its name in a text: only of what is known
     can it be told whether a text that names it may be released (leaks.md L032)."""
-    everything = [inner for view in views for inner in _with_inner(view)]
+    listed = list(views)
+    everything = (inner for view in listed for inner in _with_inner(view))
     referred = _missing(((found, inner) for inner in everything for found in inner.references), resolver)
-    named = ((inner, name) for inner in everything for text in inner.texts for name in names_in(text.text))
-    written = _absent(resolver.resolve_text(inner, name) for inner, name in islice(named, MOST_NAMED))
+    named = (one for view in listed for one in islice(_written(view), MOST_NAMED))
+    written = _absent(resolver.resolve_text(inner, name) for inner, name in named)
     return Needs({name: referred.of(name) | written.of(name) for name in (*referred.by_type, *written.by_type)})
+
+
+def beside(type_: str, table: SearchParameters) -> tuple[tuple[str, ...], ...]:
+    """Give the `_include`s of a type that lead to what nearly every record of it is decided with, its subject, visit
+    and source: alternatives for each element, one of which will do."""
+    sources = frozenset(path for kind, path in source_paths() if kind == type_)
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name, parameter in sorted(table.of(type_).items(), reverse=True):
+        steps = {path.rpartition(".")[2] for path in parameter.paths}
+        if table.only_references(type_, parameter) and (
+            sources.issuperset(parameter.paths) or steps <= SUBJECTS | VISITS
+        ):
+            found.setdefault(parameter.paths, []).append(f"{type_}:{name}")
+    return tuple(tuple(names) for names in found.values())
 
 
 def provenance_tells(policy: Policy, directory: Directory, exchange: Exchange) -> bool:
@@ -77,19 +94,18 @@ def named_by(
     """Give what must be seen to tell whom and what the active consents of this server name (consent-semantics sections
     3 and 4): parties, but not those of the directory, `known`; whoever signed for a patient; and with `records` those
     whose own references `related` asks for."""
-    found = dict.fromkeys(
-        one
-        for consent in consents
-        if isinstance(consent, Consent) and consent.status is Status.ACTIVE and consent.patient.source == source
-        for one in _named(consent, records=records)
-    )
-    return _local(((reference.reference, types) for reference, types in found), own, known)
+    found: dict[PatientKey, dict[tuple[Reference, frozenset[str] | None], None]] = {}
+    for consent in consents:
+        if isinstance(consent, Consent) and consent.status is Status.ACTIVE and consent.patient.source == source:
+            found.setdefault(consent.patient, {}).update(dict.fromkeys(_named(consent, records=records)))
+    each = (((reference.reference, types) for reference, types in one) for one in found.values())
+    return _local(each, own, known)
 
 
 def members_of(views: Iterable[ResourceView], own: frozenset[Base], known: frozenset[str]) -> Needs:
     """Give who stands behind gathered groups, teams and roles, other than the parties of the directory."""
     shown = (view for view in views if view.type in {"Group", "CareTeam", "PractitionerRole"})
-    return _local(((one.reference, _PARTIES) for view in shown for one in view.references), own, known)
+    return _local((((one.reference, _PARTIES) for one in view.references) for view in shown), own, known)
 
 
 def _named(consent: Consent, *, records: bool) -> Iterator[tuple[Reference, frozenset[str] | None]]:
@@ -109,20 +125,27 @@ def _named(consent: Consent, *, records: bool) -> Iterator[tuple[Reference, froz
 
 
 def _local(
-    found: Iterable[tuple[str | None, frozenset[str] | None]], own: frozenset[Base], known: frozenset[str]
+    found: Iterable[Iterable[tuple[str | None, frozenset[str] | None]]], own: frozenset[Base], known: frozenset[str]
 ) -> Needs:
-    targets = ((parse(text, own), types) for text, types in found if text is not None)
-    names = dict.fromkeys(
-        (target.type, target.id)
-        for target, types in targets
-        if isinstance(target, Local)
-        and target.text not in known
-        and (target.type in types if types is not None else target.type not in _NEVER_CONTEXT)
-    )
+    """Give the records of this server among what is named, of each that names some so many."""
     by_type: dict[str, set[str]] = {}
-    for type_, id_ in islice(names, MOST_NAMED):
-        by_type.setdefault(type_, set()).add(id_)
+    for listed in found:
+        targets = ((parse(text, own), types) for text, types in listed if text is not None)
+        names = dict.fromkeys(
+            (target.type, target.id)
+            for target, types in targets
+            if isinstance(target, Local)
+            and target.text not in known
+            and (target.type in types if types is not None else target.type not in _NEVER_CONTEXT)
+        )
+        for type_, id_ in islice(names, MOST_NAMED):
+            by_type.setdefault(type_, set()).add(id_)
     return Needs({name: frozenset(ids) for name, ids in by_type.items()})
+
+
+def _written(view: ResourceView) -> Iterator[tuple[ResourceView, str]]:
+    """Give the names of records in the texts of a resource, each with what it stands in."""
+    yield from ((inner, name) for inner in _with_inner(view) for text in inner.texts for name in names_in(text.text))
 
 
 def _telling(view: ResourceView) -> Iterable[ReferenceAt]:

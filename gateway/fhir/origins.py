@@ -37,6 +37,11 @@ _AUTHOR: Final = frozenset(
         "source",
     )
 )
+VISITS: Final = frozenset(("encounter", "context", "episodeOfCare"))
+"""The elements by which a record names the visit or episode it belongs to, at any depth."""
+SUBJECTS: Final = frozenset(("beneficiary", "patient", "subject"))
+"""The elements by which a record names whom it is about."""
+
 # In a request the performer is who is asked to act, not who wrote it.
 _REQUESTS: Final = frozenset(
     ("CommunicationRequest", "DeviceRequest", "MedicationRequest", "ServiceRequest", "SupplyRequest", "Task")
@@ -136,8 +141,7 @@ def source_references(view: ResourceView) -> tuple[ReferenceAt, ...]:
 
 def encounter_references(view: ResourceView) -> tuple[ReferenceAt, ...]:
     """Give the References of a resource to the encounters or episodes it belongs to, at any depth (a claim's lines)."""
-    names = {"encounter", "context", "episodeOfCare"}
-    return tuple(found for found in view.references if element_path(found.at).rpartition(".")[2] in names)
+    return tuple(found for found in view.references if element_path(found.at).rpartition(".")[2] in VISITS)
 
 
 def source_paths() -> Iterator[tuple[str, str]]:

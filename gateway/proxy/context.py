@@ -8,6 +8,7 @@ Rules of this file
 4. For a push only patients are gathered, and the parties that consents name: the answer to a sender must not rest on
    records it may not see (L012).
 5. What consents name is gathered after them, with the members of groups, teams and roles, three steps deep.
+6. Limits hold for one record, one patient or one group, never for a page: what is withheld of it counts for itself.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
+from urllib.parse import quote
 
 from consent_store.model import Consent, Unreadable
 from consent_store.store import ConsentStore, Found, StoreUnavailable
@@ -42,10 +44,13 @@ from gateway.release.released import Held
 Name = tuple[str, str]
 """A resource by type and id."""
 
-_TOGETHER: Final = 50  # ids in one search
+_TOGETHER: Final = 200  # ids in one search, of
+_LETTERS: Final = 6000  # so many letters together: servers limit what a request line may hold
 _AT_ONCE: Final = 8  # calls under way for one request
 _MEMBERS_DEEP: Final = 3  # groups of groups of teams: nobody nests deeper
-_PAGES: Final = 50  # pages of one such search; a server that gives more is broken
+_PAGES: Final = 1000  # pages of one such search; a server that gives more is broken
+MOST_PROVENANCES: Final = 1000
+"""Provenances of one record that are read."""
 
 
 def searchset(held: Held, limits: strict.Limits) -> Bundle:
@@ -68,6 +73,8 @@ class Context:
         self._calls = asyncio.Semaphore(_AT_ONCE)
         self._provenances: dict[Name, ResourceView] = {}
         self._shown: set[Name] = set()
+        self.untraced: set[str] = set()
+        """Records, as `Type/id`, with more Provenances than are read: nobody can say where they came from."""
 
     def add(self, views: Iterable[ResourceView]) -> None:
         """Add records that came another way: those of a page that is judged in parts."""
@@ -93,16 +100,32 @@ class Context:
         return {name: view for name, view in found if view is not None}
 
     async def provenances(self, views: Iterable[ResourceView]) -> dict[Name, ResourceView]:
-        """Give the Provenances that the server has of these records. Raises UpstreamFault where a call fails; a server
-        that does not search them has none to show."""
+        """Give the Provenances that the server has of these records, those aside that are `untraced`. Raises
+        UpstreamFault where a call fails; a server that does not search them has none to show."""
         wanted = sorted({(view.type, view.id) for view in views if view.id is not None} - self._shown)
         self._shown.update(wanted)
-        for start in range(0, len(wanted), _TOGETHER):
-            targets = ",".join(f"{type_}/{id_}" for type_, id_ in wanted[start : start + _TOGETHER])
+        for targets in _together(f"{type_}/{id_}" for type_, id_ in wanted):
             with suppress(NotHeeded):
-                async for view in self._found("Provenance", "target", targets):
-                    self._provenances[view.type, view.id or ""] = view
+                await self._trace(targets)
         return dict(self._provenances)
+
+    async def _trace(self, targets: list[str]) -> None:
+        """Take the Provenances of these records. Where they are many, of one half and then the other: how many another
+        record has, which may be withheld, changes nothing for one (rule 6)."""
+        found: dict[Name, ResourceView] = {}
+        async for view in self._found("Provenance", "target", ",".join(targets)):
+            found[view.type, view.id or ""] = view
+            if len(found) > MOST_PROVENANCES:
+                break
+        else:
+            self._provenances |= found
+            return
+        half = len(targets) // 2
+        if not half:
+            self.untraced.update(targets)
+            return
+        await self._trace(targets[:half])
+        await self._trace(targets[half:])
 
     async def _ask(self, type_: str, ids: list[str]) -> None:
         async for view in self._found(type_, "_id", ",".join(ids)):
@@ -128,9 +151,23 @@ class Context:
 
 def _batches(names: Iterable[Name]) -> Iterator[tuple[str, list[str]]]:
     for type_, group in groupby(names, key=itemgetter(0)):
-        ids = [id_ for _, id_ in group]
-        for start in range(0, len(ids), _TOGETHER):
-            yield type_, ids[start : start + _TOGETHER]
+        for ids in _together(id_ for _, id_ in group):
+            yield type_, ids
+
+
+def _together(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Give texts in lists that one search may name."""
+    listed: list[str] = []
+    size = 0
+    for text in texts:
+        letters = len(quote(text, safe="")) + len("%2C")
+        if listed and (len(listed) == _TOGETHER or size + letters > _LETTERS):
+            yield listed
+            listed, size = [], 0
+        listed.append(text)
+        size += letters
+    if listed:
+        yield listed
 
 
 def next_of(bundle: Bundle, door: Door) -> str | None:
@@ -177,6 +214,7 @@ async def gather(
         known=known,
         subjects=subjects,
         snapshot=snapshot,
+        untraced=frozenset(context.untraced),
     )
 
 

@@ -5,10 +5,12 @@ Rules of this file
 2. A match counts where its released form meets the search: what upstream matched on may be withheld (L012, L014, L016).
 3. A server that refuses a parameter is asked for the anchors alone; the gateway tells the rest.
 4. A chain is a search of its own, carried out first; `_has` one for the matches in hand. Limits count what is released.
+5. Where the client includes nothing, the server is asked to bring what pages are decided with: context alone.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +19,7 @@ from gateway.decision.facts import Facts
 from gateway.decision.judge import Judgement, judge
 from gateway.decision.model import Decision, Exchange, Verdict
 from gateway.errors import BadRequest, UpstreamFault
+from gateway.facts.needs import beside
 from gateway.fhir import strict
 from gateway.fhir.bundle import Bundle, Document, Entry
 from gateway.fhir.references import Local, parse
@@ -133,6 +136,9 @@ class Walker:
                 matched += mode == "match"
                 if mode == "match" and matched <= skip:
                     continue
+                if mode == "include" and not plan.includes:
+                    self.context.add([_view(entry)])  # nobody asked for it but we (rule 5)
+                    continue
                 one = moved(entry, mode, f"/entry/{number}")
                 number += 1
                 entries.append(one)
@@ -149,13 +155,21 @@ class Walker:
     async def _first(self, plan: SearchPlan, *, bare: bool) -> tuple[Any, bool]:
         """Give the first page of a search, and whether it was asked for by its anchors alone (rule 3)."""
         upstream, size = self.door.upstream, ("_count", str(_page_size(plan)))
+        brought = [] if plan.includes else await self._beside(plan.type)
         if not bare:
-            try:
-                return await upstream.search(plan.type, [*plan.upstream, size]), False
-            except NotHeeded:
-                if plan.anchored and not plan.anchors:
-                    raise
+            for more in (brought, []) if brought else ([],):
+                with suppress(NotHeeded):
+                    return await upstream.search(plan.type, [*plan.upstream, *more, size]), False
+            if plan.anchored and not plan.anchors:
+                raise NotHeeded
         return await upstream.search(plan.type, [*plan.anchors, size]), True
+
+    async def _beside(self, type_: str) -> list[tuple[str, str]]:
+        """Give the includes by which the server brings what the records of a page are decided with, as it states."""
+        stated = await self.door.surface.abilities.includes(type_)
+        wanted = beside(type_, self.door.whole_offers.table) if stated else ()
+        found = (next((name for name in names if name in stated), None) for names in wanted)
+        return [("_include", name) for name in found if name is not None]
 
     async def _take(self, found: Walk, arrival: _Arrival, plan: SearchPlan, enough: int | None) -> None:
         """Keep what is released, up to one match beyond enough, and tell what is withheld before it."""

@@ -42,7 +42,7 @@ async def scene(opened):
     opened.server.reset()
     opened.server.hold(quokka(), observation(), SECRET)
     opened.server.lie("metadata", answer(statement()))
-    _abilities(opened)._searches = None
+    _abilities(opened)._stated = _abilities(opened)._failed = None
     opened.stub.seen.clear()
     opened.trap.forget()
     yield opened

@@ -63,7 +63,7 @@ async def through(upstream: EmbeddedUpstream, gate: World, count: int) -> Walked
 async def measure(records: int, count: int, folder: Path) -> tuple[Walked, Walked, Walked]:
     """Give three walks over so many records: without a gateway, through it by one who may see all of them, and by one
     from whom every other one is withheld."""
-    held = [dated(number) for number in range(records)]
+    held = [one for number in range(records) for one in (dated(number), made(number))]
     async with embedded(held) as (upstream, base), world(folder, base) as gate:
         plain = await directly(upstream, base, count)
         consent = await gate.consent("rosa-part2.json")
@@ -75,6 +75,18 @@ async def measure(records: int, count: int, folder: Path) -> tuple[Walked, Walke
 def dated(number: int) -> dict[str, object]:
     """One of many observations; the odd ones are withheld from the plan."""
     return observation(1, number % 2 == 1) | {"id": f"many-{number:05}"}
+
+
+def made(number: int) -> dict[str, object]:
+    """Who made one of them, as the server tells it: asked for with every page, for a Part 2 program may have."""
+    who = "harbor" if number % 2 else "mercy"
+    return {
+        "resourceType": "Provenance",
+        "id": f"made-{number:05}",
+        "target": [{"reference": f"Observation/many-{number:05}"}],
+        "recorded": "2026-02-01T09:00:00Z",
+        "agent": [{"who": {"reference": f"Organization/{who}"}}],
+    }
 
 
 def main() -> None:

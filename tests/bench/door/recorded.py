@@ -2,21 +2,25 @@
 
 Rules of this file
 1. What the gateway asks for while it answers a question is noted on the way, and answered again byte for byte by
-   nginx; nothing else is. So the upstream is fast, wants a password, and gives all doors the same body.
+   nginx; nothing else is. So the upstream is fast, wants a password, and gives all doors the same matches; to the
+   gateway also what it asks for beside them.
 2. The place is the same when recording and when answering: Bundles name their server.
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+from yarl import URL
 
 from gateway import bootstrap
 from gateway.demo.serving import listen
 from gateway.demo.signing import Pen
 from gateway.demo.upstream import EmbeddedUpstream, serve
+from gateway.proxy.upstream import basic
 from gateway.settings import parse_settings
 from tests.bench.door.fixture import PLAN, PURPOSE, Fixture
 from tests.bench.door.places import PASSWORD, USER, Places, headers, settings_text, token, write_files
@@ -88,8 +92,8 @@ async def record(fixture: Fixture, places: Places, folder: Path) -> tuple[Taped,
             if response.status != 200:
                 raise RuntimeError(f"{question.name}: {response.status} {body[:300]!r}")
             heard = dict(tape.heard)
-            first = next(body for target, body in heard.items() if target != "/fhir/metadata")
-            answers |= heard | {f"/fhir{question.path}": first}
+            first = next(target for target in heard if target != "/fhir/metadata")
+            answers |= heard | {f"/fhir{question.path}": await _page(session, places, first)}
             calls[question.name], given[question.name] = tuple(heard), body
             told = f"http://127.0.0.1:{places.control}/control/explain/{response.headers['X-Request-Id']}"
             async with session.get(told, headers={"Authorization": f"Bearer {officer}"}) as explained:
@@ -101,6 +105,14 @@ async def record(fixture: Fixture, places: Places, folder: Path) -> tuple[Taped,
                     withheld.add(decision["resource"])
             verdicts[question.name] = found
     return Taped(answers, calls, given, verdicts, frozenset(withheld)), key
+
+
+async def _page(session: aiohttp.ClientSession, places: Places, target: str) -> bytes:
+    """Give the page that the gateway asked for, without what it has the server bring beside the matches."""
+    plain = re.sub(r"&_include=[^&]*", "", target)
+    at = f"http://127.0.0.1:{places.upstream}{plain}"
+    async with session.get(URL(at, encoded=True), headers={"Authorization": basic(USER, PASSWORD)}) as response:
+        return await response.read()
 
 
 def write_answers(taped: Taped, folder: Path) -> str:

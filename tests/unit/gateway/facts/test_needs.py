@@ -3,10 +3,11 @@
 import json
 
 from gateway.decision.judge import in_context
-from gateway.facts.needs import MOST_NAMED, first_round, members_of, named_by, second_round
+from gateway.facts.needs import MOST_NAMED, beside, first_round, members_of, named_by, second_round
 from gateway.fhir.bundle import read_document
 from gateway.fhir.resolver import Resolver
 from tests.consents import actor, good, permit, r4
+from tests.twin.predicates import table
 
 VISIT = {"reference": "Encounter/e"}
 
@@ -113,3 +114,37 @@ def test_members_are_gathered_and_those_of_the_directory_are_known():
     views = [view for tree in (one, two) for view in document(tree).views]
     found = members_of(views, frozenset(), frozenset({"Organization/o7"}))
     assert {"CareTeam": {"t"}, "Practitioner": {"p"}} == dict(found.by_type)
+
+
+def test_L023_what_one_record_tells_does_not_count_against_another():
+    """A record whose text names more than are looked up: what the text of another names is looked up all the same."""
+    named = " ".join(f"Observation/n{number}" for number in range(MOST_NAMED + 5))
+    crowd = {"resourceType": "Observation", "id": "crowd", "note": [{"text": named}]}
+    plain = {"resourceType": "Observation", "id": "plain", "note": [{"text": "see Condition/one"}]}
+    bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": crowd}, {"resource": plain}]}
+    asked = document(bundle)
+    found = first_round(asked.views, Resolver(asked))
+    assert MOST_NAMED == len(found.of("Observation"))
+    assert frozenset({"one"}) == found.of("Condition")
+
+
+def test_L023_what_one_patients_consents_name_does_not_count_against_anothers():
+    """So many groups named for one patient, and one for another: that one is looked up too."""
+    own = frozenset()
+    groups = [actor(f"Group/g{number}") for number in range(MOST_NAMED + 5)]
+    first = good(r4(provision=permit(actor=groups), patient={"reference": "Patient/a"}))
+    other = good(r4(provision=permit(actor=[actor("Group/other")]), patient={"reference": "Patient/b"}))
+    found = named_by([first, other], first.patient.source, own, frozenset(), records=True)
+    assert {"g0", "other"} <= found.of("Group")
+    assert MOST_NAMED == len(found.of("Group"))  # the custodian is the first that the one names
+
+
+def test_what_a_search_brings_along_leads_to_subject_visit_and_source():
+    """One include for each element that nearly every record of a type is decided with, by either of its names."""
+    found = beside("Observation", table())
+    assert {
+        ("Observation:subject", "Observation:patient"),
+        ("Observation:performer",),
+        ("Observation:encounter",),
+    } == set(found)
+    assert () == beside("Practitioner", table())
