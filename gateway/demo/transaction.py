@@ -3,7 +3,8 @@
 Rules of this file
 1. A transaction is checked whole before anything is written: all of it is stored, or nothing.
 2. In a transaction a reference to another entry's fullUrl becomes `Type/id`; a urn:uuid that nobody has is refused.
-3. Only POST and PUT in a transaction, GET too in a batch; conditional requests and references are refused.
+3. Only POST and PUT in a transaction, GET too in a batch; conditional requests and references are refused, but for the
+   If-Match of a PUT in a transaction.
 """
 
 from collections.abc import Callable
@@ -103,23 +104,26 @@ def transaction(incoming: Incoming, store: Store, known: Callable[[str, bytes], 
     return bundle("transaction-response", entries)
 
 
-def _plain(entry: Entry) -> Request:
+def _plain(entry: Entry, *, versions: bool = False) -> Request:
     request = entry.request
     if request is None:
         raise Refused(400, "required", "an entry has no request")
-    if request.if_none_exist or request.if_match:
+    if request.if_none_exist or (request.if_match and not versions):
         raise Refused(400, "not-supported", "conditional requests are not supported")
     return request
 
 
 def _place(entry: Entry, store: Store, known: Callable[[str, bytes], dict[str, Any]]) -> Placed:
-    request = _plain(entry)
+    request = _plain(entry, versions=entry.request is not None and entry.request.method == "PUT")
     type_, _, id_ = request.url.partition("/")
     tree = known(type_, bytes(entry.resource))
     if request.method == "POST" and not id_:
         return Placed(entry, type_, store.assign(type_), created=True)
     if request.method == "PUT" and is_id(id_) and tree.get("id") == id_:
-        return Placed(entry, type_, id_, created=store.read(type_, id_) is None)
+        older = store.read(type_, id_)
+        if request.if_match and (older is None or request.if_match.removeprefix("W/").strip('"') != older.version):
+            raise Refused(412, "conflict", f"{type_}/{id_} has another version")
+        return Placed(entry, type_, id_, created=older is None)
     raise Refused(400, "not-supported", f"{request.method} {request.url} is not possible in a transaction")
 
 

@@ -89,11 +89,13 @@ def check_body(content_type: str | None, *, form: bool) -> None:
         raise UnsupportedMedia(f"the body has to be {FORM if form else 'FHIR R4 JSON'} in UTF-8")
 
 
-def check_patch(content_type: str | None) -> None:
-    """Raise UnsupportedMedia for a patch that is not JSON Patch in UTF-8 (RFC 6902; FHIRPath Patch is not read)."""
+def check_patch(content_type: str | None) -> bool:
+    """Say whether a patch is a Parameters resource (FHIRPath Patch) and not JSON Patch (R4 http.html 3.1.0.7). Raises
+    UnsupportedMedia for another, or not in UTF-8."""
     media, parameters = _parts(content_type or "")
-    if media != JSON_PATCH or not _plain(parameters):
-        raise UnsupportedMedia(f"a patch has to be {JSON_PATCH} in UTF-8")
+    if media not in {JSON_PATCH} | _JSON or not _plain(parameters):
+        raise UnsupportedMedia(f"a patch has to be {JSON_PATCH} or FHIR R4 JSON in UTF-8")
+    return media != JSON_PATCH
 
 
 def _takes_json(ranges: Sequence[tuple[str, float]]) -> bool:

@@ -95,7 +95,8 @@ class Interaction(msgspec.Struct, frozen=True):
     """What is asked. `type` and `id` as far as the kind has them; `parameters` in the client's order, without
     `_format` and `_pretty`; `form`: the body holds more of them, read by `with_form`. `version` is that of a vread,
     `compartment` the owner's type in a search of a compartment (`type` is then what is searched), `native` the Accept
-    header of one who wants a Binary's content, None for who wants the record; `body`: its Parameters are to be read."""
+    header of one who wants a Binary's content, None for who wants the record; `body`: its Parameters are to be read;
+    those of a patch are a FHIRPath Patch."""
 
     kind: Kind
     type: str | None = None
@@ -180,7 +181,7 @@ def parse(
     if place.form or body or kind in _WITH_BODY:
         check_body(content_type, form=place.form)
     elif kind is Kind.PATCH:
-        check_patch(content_type)
+        body = check_patch(content_type)
     for one in parameters if kind not in _ASKING else ():
         if kind not in {Kind.READ, Kind.VREAD} or one.name not in _SEEING:
             raise unsupported(one)

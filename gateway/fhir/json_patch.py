@@ -18,7 +18,8 @@ from gateway.fhir.pointer import index, segments
 from gateway.fhir.strict import Limits, MalformedJson, decode
 
 MOST: Final = 100
-_CLOSED: Final = frozenset({"contained", "id", "implicitRules", "meta", "resourceType"})
+UNFIT: Final = "the patch does not fit what this client may see"
+CLOSED: Final = frozenset({"contained", "id", "implicitRules", "meta", "resourceType"})
 _WITH_VALUE: Final = frozenset({"add", "replace", "test"})
 _WITH_FROM: Final = frozenset({"copy", "move"})
 
@@ -51,7 +52,7 @@ def patched(value: Any, operations: tuple[Operation, ...]) -> Any:  # noqa: ANN4
         try:
             _apply(fresh, one)
         except (LookupError, TypeError):
-            raise Unprocessable("the patch does not fit what this client may see") from None
+            raise Unprocessable(UNFIT) from None
     return fresh
 
 
@@ -74,7 +75,7 @@ def _place(pointer: object) -> tuple[str, ...]:
         path = None
     if path is None:
         raise BadRequest("a path of the patch is not a JSON pointer")
-    if not path or path[0] in _CLOSED:
+    if not path or path[0] in CLOSED:
         raise Unprocessable("the patch touches what is not changed by a patch")
     return path
 

@@ -20,6 +20,7 @@ from gateway.ledger.model import record
 from gateway.proxy.answering import Writer
 from gateway.proxy.asked import Asked, ChangedMeanwhile, identify
 from gateway.proxy.batching import batch
+from gateway.proxy.changing import change_all, change_each
 from gateway.proxy.dispatch import Prepare, prepare_for, with_parameters
 from gateway.proxy.incoming import Incoming
 from gateway.proxy.live import Door, Services
@@ -134,4 +135,6 @@ async def _posted(asked: Asked, posted: Posted, writer: Writer) -> Own | None:
     if posted.gets:
         await disclose(asked, partial(batch, asked, posted.gets, prepare_for), writer)
         return None
+    if posted.writes:
+        return await (change_each if posted.interaction == "batch" else change_all)(asked, posted)
     return await push(asked, posted)

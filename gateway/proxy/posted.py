@@ -1,9 +1,9 @@
 """What is posted, by form: what may be asked of the gateway in one body, before anything of it is decided.
 
 Rules of this file
-1. A transaction creates; a batch creates, or reads; a collection or document is stored as it is; a message goes to who
-   processes it; a single resource is created. No other method, condition or type of Bundle, no address but a bare type
-   (leaks.md L011, L029, L044, L078).
+1. A transaction creates and changes; a batch does, or reads; a collection or document is stored as it is; a message
+   goes to who processes it; a single resource is created. No other method or type of Bundle, no condition but the
+   If-Match of a change (leaks.md L011, L029, L044, L078).
 2. What is policy, or would make the server act, is not written here (L080, L042, L053). Groups and teams are data, so
    are roles and affiliations beside the records of patients, and a List or Provenance of what its transaction makes:
    what is pushed is never policy input.
@@ -32,14 +32,17 @@ MOST_GETS: Final = 50
 # Relative, of plain characters; path and query are then read like those of a request.
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9/._$%-]*(\?[!$-~]*)?")
 
+_CHANGING: Final = frozenset({"DELETE", "PATCH", "PUT"})
+
 Get = Interaction | GatewayError
-"""A get of a batch, or why it is refused by form: that is its entry's answer."""
+"""What an entry of a batch asks, or why it is refused by form: that is its answer."""
 
 
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
     """A body that may be decided. `gets` are those of a batch that reads; `path` is where the rest is forwarded to;
     `interaction` is a code of FHIR's restful-interaction; `makes` is the type of the one resource that is made of it,
-    "" for those of a batch or transaction and for a message."""
+    "" for those of a batch or transaction and for a message. `writes` are what each entry asks where some of them
+    change records, or why that is refused by form."""
 
     raw: bytes
     document: Document
@@ -48,6 +51,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     makes: str = ""
     gets: tuple[Get, ...] = ()
+    writes: tuple[Get, ...] = ()
 
 
 def read_posted(
@@ -75,16 +79,16 @@ def read_posted(
         raise Unprocessable("a Bundle posted here has to be a transaction or a batch")
     requests = [_request(entry, index) for index, entry in enumerate(bundle.entries)]
     gets: tuple[Get, ...] = ()
+    writes: tuple[Get, ...] = ()
     if bundle.type == "batch" and any(request.method == "GET" for request in requests):
         gets = _gets(bundle.entries, requests, types, opened)
     elif "create" not in opened.writes:
         status, text = REFUSALS[Unoffered.CREATE]
         raise NotSupported(text, status, "GET, HEAD, OPTIONS, POST")
     else:
-        company = _company(bundle)
-        for index, (entry, request) in enumerate(zip(bundle.entries, requests, strict=True)):
-            _check_create(entry, request, index, company)
-    return Posted(raw=raw, document=document, bundle=bundle, interaction=bundle.type, path="", gets=gets)
+        writes = _writes(bundle, requests, types, opened)
+    posted = Posted(raw=raw, document=document, bundle=bundle, interaction=bundle.type, path="", gets=gets)
+    return msgspec.structs.replace(posted, writes=writes)
 
 
 def read_single(raw: bytes, type_: str, *, own: frozenset[Base], limits: Limits) -> Posted:
@@ -199,9 +203,56 @@ def _request(entry: Entry, index: int) -> Request:
         raise Unprocessable(f"entry {index} has to have a request, and no response or search")
     if not _ADDRESS.fullmatch(request.url):
         raise BadRequest(f"the address of entry {index} is not relative, or not of a form the gateway reads")
-    if request.conditions:
+    if request.conditions.keys() - ({"ifMatch"} if request.method in _CHANGING else set()):
         raise Unprocessable(f"entry {index} has a condition; conditional requests are not supported")
     return request
+
+
+def _writes(bundle: Bundle, requests: list[Request], types: frozenset[str], opened: Opened) -> tuple[Get, ...]:
+    """Give what the entries of a Bundle that writes ask, none where they only create. In a batch a refusal by form is
+    its entry's answer; in a transaction it is raised."""
+    company = _company(bundle)
+    changing = any(request.method in _CHANGING for request in requests)
+    if sum(request.method in _CHANGING for request in requests) > MOST_GETS:
+        raise Unprocessable(f"a Bundle changes at most {MOST_GETS} records")
+    found: list[Get] = []
+    for index, (entry, request) in enumerate(zip(bundle.entries, requests, strict=True)):
+        try:
+            found.append(_write(entry, request, index, company, types, opened))
+        except GatewayError as refused:
+            if bundle.type == "transaction" and isinstance(refused, NotSupported):
+                raise Unprocessable(f"entry {index}: {refused.message}") from None
+            if bundle.type == "transaction" or not changing:
+                raise
+            found.append(refused)
+    return tuple(found) if changing else ()
+
+
+def _write(
+    entry: Entry, request: Request, index: int, company: Company, types: frozenset[str], opened: Opened
+) -> Interaction:
+    if request.method not in _CHANGING:
+        _check_create(entry, request, index, company)
+        return Interaction(Kind.CREATE, request.url)
+    if request.method == "DELETE":
+        status, text = REFUSALS[Unoffered.DELETE]
+        raise NotSupported(text, status)
+    view = entry.view
+    if view is None:
+        raise Unprocessable(f"entry {index} has no resource")
+    by_json = request.method == "PATCH" and view.type == "Binary"
+    media = view.tree.get("contentType") if by_json else FHIR_JSON
+    path, _, query = request.url.partition("?")
+    content_type = media if isinstance(media, str) else ""
+    return parse(
+        request.method,
+        f"/{path}".encode("ascii"),
+        query.encode("ascii"),
+        types=types,
+        accept=FHIR_JSON,
+        content_type=content_type,
+        opened=opened,
+    )
 
 
 def _check_create(entry: Entry, request: Request, index: int, company: Company) -> None:

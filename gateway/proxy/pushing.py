@@ -57,7 +57,7 @@ async def push(asked: Asked, posted: Posted) -> Own:
         recorded = await record(services.ledger, *written, released)
         done = await forward(recorded, facts.revisions, asked, posted.path)
         if done is not None:
-            return _answer(asked, posted, judgement, done)
+            return answer(asked, posted, judgement, done)
         services.telemetry.decided_again(door.name)
     raise Unavailable("consents changed while this was decided; ask again")
 
@@ -68,8 +68,11 @@ async def forward(
     asked: Asked,
     path: str,
     replaces: str | None = None,
+    *,
+    changes: bool = False,
 ) -> Written | None:
     """Forward a recorded body, by PUT where it `replaces` a version; None where consents changed and nothing was sent.
+    `changes`: records are to be changed by it that may be others by now.
 
     Raises Unprocessable, PreconditionFailed and UpstreamFault.
     """
@@ -89,7 +92,7 @@ async def forward(
         outcome, detail, status = Outcome.SENT, "", done.status
     except Refused as refused:
         outcome, detail = Outcome.SENT, "not accepted"
-        if refused.changed and replaces is not None:
+        if refused.changed and (changes or replaces is not None):
             raise PreconditionFailed("what was to be changed is not what it was; read it again") from None
         raise Unprocessable("the server behind the gateway did not accept it") from None
     finally:
@@ -99,7 +102,7 @@ async def forward(
     return done
 
 
-def _answer(asked: Asked, posted: Posted, judgement: Judgement, done: Written) -> Own:
+def answer(asked: Asked, posted: Posted, judgement: Judgement, done: Written) -> Own:
     """Tell the sender what became of its entries. Raises UpstreamFault where the upstream's answer cannot be read."""
     if posted.makes:
         place = _place(asked, done.location, posted.makes)
@@ -137,6 +140,8 @@ def _result(asked: Asked, sent: Entry, found: Entry) -> dict[str, Any]:
         raise UpstreamFault
     if not said.status.startswith("2"):
         return {"status": "422 Unprocessable Entity" if said.status.startswith("4") else "502 Bad Gateway"}
+    if sent.request is not None and sent.request.method != "POST":
+        return {"status": "200 OK"}
     place = _place(asked, said.location or "", sent.view.type)
     return {"status": "201 Created"} | ({"location": place} if place else {})
 

@@ -9,7 +9,7 @@ Rules of this file
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -30,6 +30,7 @@ from gateway.fhir.bundle import Bundle, Document, Entry
 from gateway.fhir.exact import read, write
 from gateway.fhir.interaction import Interaction
 from gateway.fhir.json_patch import patched, read_patch
+from gateway.fhir.path_patch import path_patched, read_path_patch
 from gateway.fhir.strict import MalformedJson
 from gateway.fhir.view import ResourceView, read_resource
 from gateway.ledger.model import Outcome, record
@@ -61,7 +62,24 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     matches: tuple[str, ...] = ()
 
 
-class _Refusal(Exception):
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that may be made: over which stored record, the text to write in its place, what the client proposes,
+    what it discloses by that, and the revisions all of it was decided on."""
+
+    stored: ResourceView
+    text: bytes
+    proposed: ResourceView
+    judgement: Judgement
+    exchange: Exchange
+    revisions: Mapping[Subject, Revision]
+
+    @property
+    def version(self) -> str:
+        """The version of the stored record, "" where it has none."""
+        return _version(self.stored)
+
+
+class ChangeRefused(Exception):
     """Nothing is written: what was looked at, on which revisions, and what the client is told."""
 
     def __init__(self, error: GatewayError, exchange: Exchange, manifest: Manifest, judged: Judged | None) -> None:
@@ -89,11 +107,11 @@ def read_update(interaction: Interaction, body: bytes, matches: tuple[str, ...],
 
 
 def read_patched(interaction: Interaction, body: bytes, matches: tuple[str, ...], asked: Asked) -> Change:
-    """Read the body of a PATCH. Raises BadRequest, Unprocessable by form."""
-    operations = read_patch(body, asked.json_limits)
+    """Read the body of a PATCH, JSON Patch or FHIRPath Patch. Raises BadRequest, Unprocessable by form."""
+    made = _patch(body, interaction, asked)
 
     def proposed(shown: bytes) -> ResourceView:
-        text = write(patched(read(shown), operations))
+        text = write(made(read(shown)))
         try:
             view = read_resource(text, limits=asked.json_limits)
         except MalformedJson:
@@ -105,55 +123,75 @@ def read_patched(interaction: Interaction, body: bytes, matches: tuple[str, ...]
     return Change(type=interaction.type or "", id=interaction.id or "", proposed=proposed, matches=matches)
 
 
+def _patch(body: bytes, interaction: Interaction, asked: Asked) -> Callable[[Any], Any]:
+    """Give what makes a patch to a record."""
+    if not interaction.body:
+        operations = read_patch(body, asked.json_limits)
+        return lambda shown: patched(shown, operations)
+    changes = read_path_patch(body, interaction.type or "", asked.json_limits)
+    return lambda shown: path_patched(shown, changes, asked.door.tools.elements)
+
+
 async def update(asked: Asked, change: Change) -> Own:
     """Decide a change and forward it. Raises NotVisible, PreconditionFailed, PushRefused, Unprocessable, Forbidden,
     UpstreamFault, Unavailable."""
     services, place = asked.services, f"/{change.type}/{change.id}"
     for _ in range(ATTEMPTS):
         try:
-            stored, text, judgement, exchange, revisions = await _decided(asked, change)
+            decided = await decided_change(asked, change)
         except ChangedMeanwhile:
             continue
-        except _Refusal as refusal:
-            written = asked.intent(refusal.exchange, refusal.manifest, refusal.revisions)
-            refused = await record(services.ledger, *written, None)
-            await complete(refused.sequence, services, Outcome.VOID, "refused")
+        except ChangeRefused as refusal:
+            await write_refusal(asked, refusal)
             raise refusal.error from None
-        released = compose_update(text, judgement)
+        released = compose_update(decided.text, decided.judgement)
         services.telemetry.decided(asked.door.name, released.manifest.decisions)
-        recorded = await record(services.ledger, *asked.intent(exchange, released.manifest, revisions), released)
-        if await forward(recorded, revisions, asked, place, _version(stored)) is not None:
+        written = asked.intent(decided.exchange, released.manifest, decided.revisions)
+        recorded = await record(services.ledger, *written, released)
+        if await forward(recorded, decided.revisions, asked, place, decided.version) is not None:
             return told(200, f"the {change.type} was updated", (), {})
         services.telemetry.decided_again(asked.door.name)
     raise Unavailable("consents changed while this was decided; ask again")
 
 
-async def _decided(
-    asked: Asked, change: Change
-) -> tuple[ResourceView, bytes, Judgement, Exchange, Mapping[Subject, Revision]]:
-    """Give the stored record, the text to write in its place, and what the client discloses by it. Raises _Refusal."""
+async def write_refusal(asked: Asked, refusal: ChangeRefused) -> None:
+    """Write down that a change was refused, and what was looked at for it."""
+    written = asked.intent(refusal.exchange, refusal.manifest, refusal.revisions)
+    refused = await record(asked.services.ledger, *written, None)
+    await complete(refused.sequence, asked.services, Outcome.VOID, "refused")
+
+
+async def decided_change(asked: Asked, change: Change) -> Decided:
+    """Decide a change. Raises ChangeRefused, ChangedMeanwhile, UpstreamFault, Unavailable."""
     reading = asked.exchange(Direction.READ)
     stored = await fetched(asked, change.type, change.id)
     views = (stored,) if stored is not None else ()
     before = await judged_alone(asked, views, reading)
     shown = released_text(stored, before.judgement) if stored is not None else None
     if stored is None or shown is None:
-        raise _Refusal(NotVisible(), reading, before.manifest, before)
+        raise ChangeRefused(NotVisible(), reading, before.manifest, before)
     try:
         proposed = _proposed(change, shown)
     except GatewayError as error:
-        raise _Refusal(error, reading, before.manifest, before) from None
+        raise ChangeRefused(error, reading, before.manifest, before) from None
     pushing = asked.exchange(Direction.PUSH)
     said = await _judged_push(asked, proposed, pushing)
     if any(decision.verdict is not Verdict.DISCLOSED for decision in said.judgement.decisions):
-        raise _Refusal(PushRefused(NOT_ALL, told_of(said.judgement)), pushing, said.manifest, said)
+        raise ChangeRefused(PushRefused(NOT_ALL, told_of(said.judgement)), pushing, said.manifest, said)
     text = merged(stored.raw, shown, proposed.raw)
     if text is None:
-        raise _Refusal(Unprocessable(_CLOSED), reading, before.manifest, before)
+        raise ChangeRefused(Unprocessable(_CLOSED), reading, before.manifest, before)
     after = await judged_alone(asked, (read_resource(text, limits=asked.json_limits),), reading)
     if lowers(before.judgement.decision(""), after.judgement.decision("")):
-        raise _Refusal(Unprocessable(_CLOSED), reading, before.manifest, before)
-    return stored, text, said.judgement, pushing, united((before.facts, said.facts, after.facts))
+        raise ChangeRefused(Unprocessable(_CLOSED), reading, before.manifest, before)
+    return Decided(
+        stored=stored,
+        text=text,
+        proposed=proposed,
+        judgement=said.judgement,
+        exchange=pushing,
+        revisions=united((before.facts, said.facts, after.facts)),
+    )
 
 
 def _proposed(change: Change, shown: bytes) -> ResourceView:

@@ -26,7 +26,7 @@ NOT_UPDATED: Final = (
     | TOGETHER.keys()
     | BESIDE
     | frozenset(
-        {"Binary", "Bundle", "CareTeam", "Coverage", "Encounter", "Endpoint", "EpisodeOfCare", "Group"}
+        {"Binary", "Bundle", "CareTeam", "Coverage", "Device", "Encounter", "Endpoint", "EpisodeOfCare", "Group"}
         | {"HealthcareService", "Location", "MessageHeader", "Organization", "Patient", "Practitioner", "RelatedPerson"}
     )
 )

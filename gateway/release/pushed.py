@@ -6,6 +6,7 @@ Rules of this file
 3. A sender is told of its own entries: which one, its labels, the rule and its citation. Never of a consent.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ from gateway.decision.judge import Judgement
 from gateway.decision.model import Decision, Edit, Op, Verdict
 from gateway.decision.pushed import MARKED, PUSHED
 from gateway.fhir.bundle import Document, read_document
+from gateway.fhir.pointer import items_of, members_of
 from gateway.fhir.strict import Limits
 from gateway.fhir.view import ResourceView
 from gateway.release.compose import held_back, manifest_of, released_document, released_text
@@ -34,6 +36,36 @@ def compose_create(_: bytes, document: Document, judgement: Judgement) -> Releas
     """Give what may be forwarded of a single resource that is to be created; None where nothing of it may."""
     text = released_text(document.views[0], judgement)
     return None if text is None else _marked(text, judgement)
+
+
+class Replacing(msgspec.Struct, frozen=True):
+    """What an entry of a transaction writes over a stored record: the text, and the version it replaces ("": whichever
+    there is)."""
+
+    text: bytes
+    version: str
+
+
+def compose_transaction(
+    raw: bytes, document: Document, judgement: Judgement, over: Mapping[int, Replacing]
+) -> Released | None:
+    """Give a transaction some entries of which write over stored records, by their index; None where it may not go.
+
+    A record that is changed is never one that is marked: such types are not updated.
+    """
+    released = compose_push(raw, document, judgement)
+    if released is None:
+        return None
+    top = members_of(released.body)
+    entries = [dict(members_of(each)) for each in items_of(top["entry"])]
+    for index, one in over.items():
+        request = msgspec.json.decode(entries[index]["request"])
+        condition = {"ifMatch": f'W/"{one.version}"'} if one.version else {}
+        entries[index] |= {
+            "resource": msgspec.Raw(one.text),
+            "request": msgspec.Raw(msgspec.json.encode(request | {"method": "PUT"} | condition)),
+        }
+    return Released(200, {}, msgspec.json.encode({**top, "entry": entries}), released.manifest)
 
 
 def _marked(text: bytes, judgement: Judgement, *, signed: bool = False) -> Released:

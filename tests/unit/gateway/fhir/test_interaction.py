@@ -529,5 +529,8 @@ def test_updates_and_patches_are_read_where_the_route_opens_them():
     assert 405 == refusal("PUT", b"/Observation", content_type=JSON, opened=ALL_WRITES).status
     assert 405 == refusal("DELETE", b"/Observation/1", opened=ALL_WRITES).status
     assert (b"/Observation/1", "PATCH") == build(Interaction(Kind.PATCH, "Observation", "1"))[1::-1]
-    with pytest.raises(UnsupportedMedia):
-        asked("PATCH", b"/Observation/1", content_type=JSON, opened=ALL_WRITES)
+    by_path = asked("PATCH", b"/Observation/1", content_type=JSON, opened=ALL_WRITES)
+    assert Interaction(Kind.PATCH, "Observation", "1", body=True) == by_path
+    for other in ("application/fhir+xml", "application/merge-patch+json", None):
+        with pytest.raises(UnsupportedMedia):
+            asked("PATCH", b"/Observation/1", content_type=other, opened=ALL_WRITES)
