@@ -21,7 +21,7 @@ from gateway.decision.facts import Facts
 from gateway.decision.members import ITEMS, Shortened, item_of, shortened
 from gateway.decision.mentions import without_mentions
 from gateway.decision.model import Answer, Cause, Direction, Exchange, SubjectFacts, Verdict
-from gateway.decision.necessary import DUTY, necessary_edits, sets_in_force
+from gateway.decision.necessary import binding, necessary_edits, sets_in_force
 from gateway.decision.opinion import Opinion
 from gateway.decision.parts import mask, part_rule, uniform_edits
 from gateway.decision.refusals import SERVERS_WORDS, refused
@@ -231,8 +231,9 @@ class Bench:
             opinion.renumbered = rule is not None and numbered_soundly(view.tree)
             opinion.take(uniform_edits(view, rule, self.policy.parts, self.tools.elements), None)
             opinion.hidden = {**opinion.hidden, **self._stripped(view)}
-        if opinion.released and not self.whole and DUTY in opinion.ruling.obligations:
-            opinion.take(necessary_edits(view, self.necessary.get(view.type, ()), self.tools.elements), None)
+        if opinion.released and not self.whole and self.necessary:
+            named = binding(view.type, self.necessary, opinion.ruling)
+            opinion.take(necessary_edits(view, named, self.tools.elements), None)
 
     def _stripped(self, view: ResourceView) -> dict[str, Cause]:
         """Give the identifiers that the policy takes out of every record, each with the reason."""

@@ -3,7 +3,8 @@
 Rules of this file (45 CFR 164.502(b), 164.514(d); leaks.md L040)
 1. A profile names the elements by type, class of recipient and purpose; types it does not name stay as they are.
 2. The sets bind where the rule that permits carries the duty; a permit without it (treatment, the patient, an
-   authorisation alone) is not bound. Of several sets in force an element stays only where all of them name it.
+   authorisation alone) is not bound. A set that names rules binds where nothing but these permits: an authorisation
+   beside them frees (164.502(b)(2)(iii)). Of several sets that bind an element stays only where all of them name it.
 3. What R4 requires stays, and with it identity, language, labels and what is contained: the rest goes without a marker.
 4. A list of a claim that goes takes along the numbers that point into it.
 """
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.decision.claims import POINTERS
+from gateway.decision.combine import Ruling
 from gateway.decision.model import Edit, Exchange, Op
 from gateway.decision.parts import members
 from gateway.decision.rules import party_matches
@@ -25,17 +27,29 @@ DUTY: Final = "minimum_necessary_profile"
 """The obligation that binds a disclosure to the sets."""
 
 _ALWAYS: Final = frozenset({"resourceType", "id", "meta", "language", "contained"})
-Sets = Mapping[str, tuple[frozenset[str], ...]]
+Sets = Mapping[str, tuple[MinimumNecessary, ...]]
 
 
 def sets_in_force(policy: Policy, exchange: Exchange) -> Sets:
-    """Give, by resource type, the sets of elements that bind this recipient for this purpose."""
-    found: dict[str, tuple[frozenset[str], ...]] = {}
+    """Give, by resource type, the sets of elements that speak of this recipient for this purpose."""
+    found: dict[str, tuple[MinimumNecessary, ...]] = {}
     for one in policy.minimum_necessary:
         if _speaks(one, policy, exchange):
-            for kind, named in one.elements.items():
-                found[kind] = (*found.get(kind, ()), named)
+            for kind in one.elements:
+                found[kind] = (*found.get(kind, ()), one)
     return found
+
+
+def binding(kind: str, sets: Sets, ruling: Ruling) -> tuple[frozenset[str], ...]:
+    """Give the elements that each set names of a type which binds what was permitted as the ruling says."""
+    if kind not in sets:
+        return ()
+    permits = {cause.rule for cause in ruling.causes if cause.effect == "permit"}
+    return tuple(
+        one.elements[kind]
+        for one in sets[kind]
+        if (permits <= one.rules if one.rules else DUTY in ruling.obligations)
+    )
 
 
 def necessary_edits(view: ResourceView, named: Sequence[frozenset[str]], elements: Elements) -> tuple[Edit, ...]:

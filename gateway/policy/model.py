@@ -244,7 +244,8 @@ class Strip(msgspec.Struct, frozen=True):
 
 class MinimumNecessary(msgspec.Struct, frozen=True):
     """Of the types it names, the elements that a class of recipients gets for these purposes (empty: any), where the
-    rule that permits carries the duty. A path may lead into a structure (`contact.name`) or name a choice (`x[x]`)."""
+    rule that permits carries the duty. With `rules`: where these alone permit, whatever they oblige to. A path may lead
+    into a structure (`contact.name`) or name a choice (`x[x]`)."""
 
     id: str
     says: str
@@ -252,6 +253,7 @@ class MinimumNecessary(msgspec.Struct, frozen=True):
     recipient: PartyMatch
     purposes: tuple[Coding, ...]
     elements: Mapping[str, frozenset[str]]
+    rules: frozenset[str] = frozenset()
 
 
 class Switch(msgspec.Struct, frozen=True):

@@ -97,6 +97,9 @@ def read_policy(
         raise ProfileError(
             f"profile `{name}`: parts, unlabelled and default_deny must be stated somewhere in its chain"
         )
+    for key, needed in draft.necessary.items():
+        if unknown := needed.rules - draft.rules.keys():
+            raise ProfileError(f"profile `{name}`: minimum_necessary `{key}`: no rule `{min(unknown)}`")
     text = "\0".join([*draft.texts, *(f"{key}={chosen[key]}" for key in sorted(chosen))])
     return Policy(
         name=name,
@@ -218,6 +221,7 @@ def _necessary(key: str, node: Node, draft: _Draft) -> MinimumNecessary:
         _party(node.at("to"), draft),
         tuple(_purpose(item) for item in node.at("purposes").items()),
         elements,
+        frozenset(node.at("rules").texts()),
     )
 
 

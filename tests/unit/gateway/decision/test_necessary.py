@@ -104,6 +104,78 @@ def test_a_community_organisation_gets_whom_to_help():
     assert {"maritalStatus", "photo", "deceasedBoolean"}.isdisjoint(got)
 
 
+def referred(record, **changes):
+    """What a community organisation gets of one record, referred to it with the attestation that CalAIM asks for."""
+    people = [
+        {"id": "mercy", "type": "provider_general", "hipaa_covered": True, "references": ["Organization/mercy"]},
+        {"id": "hearth", "type": "cbo", "references": ["Organization/hearth"]},
+    ]
+    found = asked(
+        searchset(record),
+        participants=people,
+        recipient="hearth",
+        purpose="COC",
+        profile="us-ca-calaim",
+        facts={"exchange": {"discloser_attests_advances_treatment": True}},
+        context=[] if record is PERSON else [ROSA],
+        **changes,
+    )
+    return found["released"]["entry"][0]["resource"], found
+
+
+DIAGNOSIS = {
+    "resourceType": "Condition",
+    "id": "c",
+    "code": {"text": "diabetes"},
+    "subject": SUBJECT,
+    "stage": [{"summary": {"text": "two"}}],
+    "note": [{"text": "likes tea"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("record", "goes"),
+    [
+        (PERSON, {"maritalStatus", "photo"}),
+        (DIAGNOSIS, {"stage", "note"}),
+        (
+            {
+                "resourceType": "CarePlan",
+                "id": "p",
+                "status": "active",
+                "intent": "plan",
+                "title": "back home",
+                "subject": SUBJECT,
+                "activity": [{"detail": {"status": "scheduled", "description": "meals"}}],
+                "note": [{"text": "likes tea"}],
+                "supportingInfo": [MERCY],
+            },
+            {"note", "supportingInfo"},
+        ),
+    ],
+    ids=["whom", "what is wrong", "what is planned"],
+)
+def test_a_referral_takes_what_it_needs(record, goes):
+    """Without an authorisation: the minimum necessary (seed1 L761-765), every copy alike, valid R4; the chart's notes
+    stay behind, and no word of it is told where nothing was held back."""
+    got, found = referred(record)
+
+    assert goes == record.keys() - got.keys()
+    assert ["audit_disclosure"] == found["obligations"]
+    assert "permit" == found["effect"]
+    get_fhir_model_class(record["resourceType"]).model_validate(got)
+
+
+def test_an_authorisation_frees_a_referral():
+    """The patient's own authorisation that names the organisation opens the whole record (45 CFR 164.502(b)(2)(iii));
+    one that names another leaves it bound."""
+    hearth, other = recipient({"reference": "Organization/hearth"}), recipient({"reference": "Organization/other"})
+    signed = {"purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "TREAT"}]}
+
+    assert DIAGNOSIS == referred(DIAGNOSIS, consents=[consent(actor=[hearth], **signed)])[0]
+    assert "note" not in referred(DIAGNOSIS, consents=[consent(actor=[other], **signed)])[0]
+
+
 def test_what_r4_requires_stays_and_the_rest_is_valid():
     """An element that R4 requires is not asked for by name; a required structure stays whole."""
     claim = {

@@ -89,6 +89,7 @@ minimum_necessary:
     to:
       types: [plan]
     purposes: [HPAYMT]
+    rules: [goes]
     elements:
       Patient: [name]
 drops: []
