@@ -4,16 +4,19 @@ Rules of this file
 1. Names and paths are those of the R4 search parameter registry (http://hl7.org/fhir/R4/searchparameter-registry.html);
    a type that is missing here can be read and searched by `_id`, `_lastUpdated` and `identifier` only.
 2. A path steps through lists; `effective[x]` stands for every type of the choice; `|` separates alternatives.
-3. patient, subject, target, code, category, date and identifier can be searched; every other name is for `_include` and
-   `_revinclude` only. The list is closed: a demonstration that grows is a server.
+3. What `SEARCHED` lists can be searched; every other name is for `_include` and `_revinclude` only. The list is closed:
+   a demonstration that grows is a server.
 """
 
 from typing import Any, Final
 
-SEARCHED: Final = frozenset({"patient", "subject", "target", "code", "category", "date", "identifier"})
-TOKENS: Final = frozenset({"code", "category", "identifier"})
+TOKENS: Final = frozenset({"code", "category", "gender", "identifier"})
+DATES: Final = frozenset({"date", "birthdate"})
+STRINGS: Final = frozenset({"name", "family", "given"})
+_REFERENCES: Final = frozenset({"patient", "subject", "encounter", "context", "target"})
+SEARCHED: Final = TOKENS | DATES | STRINGS | _REFERENCES
 # Parameters that the registry limits to one type of target.
-TARGETS: Final = {"patient": "Patient", "practitioner": "Practitioner"}
+TARGETS: Final = {"patient": "Patient", "practitioner": "Practitioner", "encounter": "Encounter"}
 # Instances of these may be meant where a subject is given by its bare id.
 SUBJECTS: Final = ("Patient", "Group", "Device", "Location")
 _WITHOUT_IDENTIFIER: Final = frozenset({"Binary", "OperationOutcome", "Parameters", "Provenance", "AuditEvent"})
@@ -72,9 +75,11 @@ MedicationStatement patient=subject subject=subject code=medicationCodeableConce
  medication=medicationReference source=informationSource part-of=partOf
 Observation patient=subject subject=subject code=code category=category date=effective[x] encounter=encounter \
  performer=performer has-member=hasMember derived-from=derivedFrom specimen=specimen focus=focus device=device
-Organization partof=partOf endpoint=endpoint
-Patient organization=managingOrganization general-practitioner=generalPractitioner link=link.other
-Practitioner
+Organization partof=partOf endpoint=endpoint name=name|alias
+Patient organization=managingOrganization general-practitioner=generalPractitioner link=link.other \
+ name=name.family|name.given|name.text|name.prefix|name.suffix family=name.family given=name.given \
+ birthdate=birthDate gender=gender
+Practitioner name=name.family|name.given|name.text|name.prefix|name.suffix family=name.family given=name.given
 PractitionerRole practitioner=practitioner organization=organization location=location service=healthcareService
 Procedure patient=subject subject=subject code=code category=category date=performed[x] encounter=encounter \
  performer=performer.actor location=location reason-reference=reasonReference based-on=basedOn
@@ -113,14 +118,14 @@ def searched_paths(type_: str, name: str) -> Paths | None:
 
 def included_paths(type_: str, name: str) -> Paths | None:
     """Give where the references of an `_include` or `_revinclude` parameter stand; None where it is not known."""
-    return None if name in TOKENS | {"date"} else PARAMETERS.get(type_, {}).get(name)
+    return None if name in TOKENS | DATES | STRINGS else PARAMETERS.get(type_, {}).get(name)
 
 
 def described(type_: str) -> dict[str, Any]:
     """Give what the CapabilityStatement says of a type (CapabilityStatement.rest.resource)."""
     names = PARAMETERS.get(type_, {})
-    searched = {name: ("token" if name in TOKENS else "reference") for name in SEARCHED if searched_paths(type_, name)}
-    searched |= {"_id": "token", "_lastUpdated": "date"} | ({"date": "date"} if "date" in searched else {})
+    searched = {name: _kind(name) for name in SEARCHED if searched_paths(type_, name)}
+    searched |= {"_id": "token", "_lastUpdated": "date"}
     interactions = ("read", "vread", "history-instance", "search-type", "create", "update")
     return {
         "type": type_,
@@ -129,3 +134,9 @@ def described(type_: str) -> dict[str, Any]:
         "searchInclude": [f"{type_}:{name}" for name in sorted(names) if included_paths(type_, name)],
         "searchParam": [{"name": name, "type": kind} for name, kind in sorted(searched.items())],
     }
+
+
+def _kind(name: str) -> str:
+    if name in TOKENS:
+        return "token"
+    return "date" if name in DATES else "string" if name in STRINGS else "reference"

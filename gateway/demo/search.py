@@ -4,17 +4,19 @@ Rules of this file
 1. Comma is or, repetition is and; `\,` and `\|` are themselves (FHIR R4 3.1.1.4 and 3.1.1.5).
 2. Dates are spans compared as R4 3.1.1.5.6 says; text without an offset is read as UTC.
 3. A modifier, a chain, an unknown parameter or an empty value is refused, never ignored.
-4. A reference matches by what it names relative to this server: `Type/id`, a bare id, or the whole URL.
+4. A reference matches by what it names relative to this server: `Type/id`, a bare id, or the whole URL. A string
+   matches from its beginning, without case and accents.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from consent_store.dates import parse_date
-from gateway.demo.parameters import SUBJECTS, TARGETS, TOKENS, Paths, included_paths, searched_paths
+from gateway.demo.parameters import DATES, STRINGS, SUBJECTS, TARGETS, TOKENS, Paths, included_paths, searched_paths
 from gateway.demo.references import target
 from gateway.demo.store import Store, Stored
 
@@ -151,7 +153,7 @@ def _candidates(store: Store, type_: str, search: Search, base: str) -> Iterable
     if "_id" in criteria:
         held = (store.read(type_, id_) for id_ in dict.fromkeys(criteria["_id"]))
         return sorted((one for one in held if one), key=lambda one: one.serial)
-    for name in ("patient", "subject", "target"):
+    for name in ("patient", "subject", "target", "encounter", "context"):
         if name in criteria:
             return store.referring(type_, {asked for value in criteria[name] for asked in _asked(name, value, base)})
     return store.all(type_)
@@ -164,9 +166,12 @@ def _test(type_: str, name: str, values: tuple[str, ...], base: str) -> Test:
         dates = [_compared(value) for value in values]
         return lambda held: any(date((held.updated, held.updated + _INSTANT)) for date in dates)
     paths = searched_paths(type_, name) or ()
-    if name == "date":
+    if name in DATES:
         dates = [_compared(value) for value in values]
         return lambda held: any(date(span) for span in _spans(held.tree, paths) for date in dates)
+    if name in STRINGS:
+        beginnings = tuple(_plain(value) for value in values)
+        return lambda held: any(text.startswith(beginnings) for text in _texts(held.tree, paths))
     if name in TOKENS:
         tokens = [_token(value) for value in values]
         return lambda held: any(token(*code) for code in _codes(held.tree, paths) for token in tokens)
@@ -244,6 +249,16 @@ def _codes(tree: dict[str, Any], paths: Paths) -> Iterator[tuple[str, str]]:
             codings = value.get("coding", [value])
             for coding in (one for one in codings if isinstance(one, dict)):
                 yield str(coding.get("system", "")), str(coding.get("code", coding.get("value", "")))
+
+
+def _plain(text: str) -> str:
+    """Give a text without case and accents (R4 3.1.1.4.5: strings are compared so, from their beginning)."""
+    parted = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in parted if not unicodedata.combining(letter))
+
+
+def _texts(tree: dict[str, Any], paths: Paths) -> Iterator[str]:
+    return (_plain(value) for path in paths for value in values_at(tree, path) if isinstance(value, str))
 
 
 def _references(tree: dict[str, Any], paths: Paths, base: str) -> Iterator[str]:

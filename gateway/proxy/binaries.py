@@ -1,8 +1,9 @@
 """A Binary: content that does not say whom it is about. It goes where every record that holds it goes (leaks.md L052).
 
 Rules of this file
-1. Its owners are its `securityContext` and every DocumentReference that points at it. It is visible only where it has
-   one, all of them are visible, and each still points at it in its released form. No owner: 404.
+1. Its owners are its `securityContext`, every DocumentReference that points at it, and what else of the same patients
+   attaches it. It is visible only where one of the first two is there, all are visible, and each still points at it in
+   its released form. What is a Consent's goes to nobody. No owner: 404.
 2. As a record in FHIR JSON, or as its own content: always whole (no ranges), always as a download, and never in a type
    that a browser would run.
 3. A HEAD, a range, a validator change nothing of what is looked up and decided.
@@ -11,6 +12,7 @@ Rules of this file
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -24,6 +26,7 @@ from gateway.fhir.query import build_query
 from gateway.fhir.references import Base, Local, parse, target_of
 from gateway.fhir.view import ResourceView, read_resource
 from gateway.proxy.asked import Asked, Prepared
+from gateway.proxy.capability import NOT_SERVED
 from gateway.proxy.context import next_of, searchset
 from gateway.proxy.reading import Judged, absent, entries_of, fetched, judged_alone, not_visible
 from gateway.release.compose import compose_resource, released_text
@@ -31,7 +34,10 @@ from gateway.release.released import Released
 from gateway.release.uniting import as_content
 
 _MOST_OWNERS: Final = 100
+_MOST_LOOKED_AT: Final = 2000
+"""Records of a patient and type that are looked through for one that attaches the content."""
 _LOCATION: Final = "location"
+_ATTACHING: Final = ("Consent", "DiagnosticReport", "Media")
 _MEDIA: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
 _PLAIN: Final = "application/octet-stream"
 # What a browser would run, or show as a page of ours (L052): sent as bytes of no type.
@@ -68,31 +74,50 @@ async def _owners(asked: Asked, view: ResourceView) -> list[ResourceView]:
         if owner is None:
             return []
         found[owner.type, owner.id] = owner
-    pointing = await _pointing(asked, view)
-    if pointing is None:
-        return []
-    for owner in pointing:
-        found[owner.type, owner.id] = owner
+    stated = await asked.door.surface.abilities.searches()
+    named = _LOCATION in stated.get("DocumentReference", ())
+    if named:
+        bases = (asked.door.upstream.base.text, asked.door.route.public_url)
+        values = ",".join([f"Binary/{view.id}", *(f"{base}/Binary/{view.id}" for base in bases)])
+        first = f"/DocumentReference?{build_query([(_LOCATION, values)]).decode('ascii')}"
+        listed = await _listed(asked, first, "DocumentReference", _MOST_OWNERS)
+        if listed is None:
+            return []  # nobody can tell whether all of them are visible: as if it had no owner
+        found |= {(one.type, one.id): one for one in listed}
+    for type_ in (*_ATTACHING, *([] if named else ["DocumentReference"])):
+        for patient in _patients(asked, found.values()) if "patient" in stated.get(type_, ()) else ():
+            attaching = await _attaching(asked, view, type_, patient)
+            if attaching is None or (attaching and type_ in NOT_SERVED):
+                return []
+            found |= {(one.type, one.id): one for one in attaching}
     return list(found.values())
 
 
-async def _pointing(asked: Asked, view: ResourceView) -> list[ResourceView] | None:
-    """Give the DocumentReferences that point at a Binary, where the upstream can tell; None where they are too many."""
-    stated = await asked.door.surface.abilities.searches()
-    if _LOCATION not in stated.get("DocumentReference", ()):
-        return []
-    name = f"Binary/{view.id}"
-    bases = (asked.door.upstream.base.text, asked.door.route.public_url)
-    values = ",".join([name, *(f"{base}/{name}" for base in bases)])
-    position: str | None = f"/DocumentReference?{build_query([(_LOCATION, values)]).decode('ascii')}"
+def _patients(asked: Asked, owners: Iterable[ResourceView]) -> list[str]:
+    """Give the ids of the patients of this server whom owners are, or name."""
+    found = {one.id or "" for one in owners if one.type == "Patient"}
+    for owner in owners:
+        targets = (target_of(reference, asked.door.own) for reference in owner.references)
+        found |= {one.id for one in targets if isinstance(one, Local) and one.type == "Patient"}
+    return sorted(found)
+
+
+async def _attaching(asked: Asked, binary: ResourceView, type_: str, patient: str) -> list[ResourceView] | None:
+    """Give a patient's records of a type that attach a Binary; None where the patient has too many of them to tell."""
+    query = build_query([("patient", f"Patient/{patient}"), ("_count", "200")]).decode("ascii")
+    listed = await _listed(asked, f"/{type_}?{query}", type_, _MOST_LOOKED_AT)
+    return None if listed is None else [one for one in listed if _leads(one, binary, asked.door.own)]
+
+
+async def _listed(asked: Asked, position: str | None, type_: str, most: int) -> list[ResourceView] | None:
+    """Give the records that a search of the server finds, all pages; None where they are more than so many."""
     found: list[ResourceView] = []
     while position is not None:
-        held = await asked.door.upstream.page(position)
-        bundle = searchset(held, asked.json_limits)
+        bundle = searchset(await asked.door.upstream.page(position), asked.json_limits)
         views = (entry.view for entry in bundle.entries)
-        found += [read_resource(one.raw) for one in views if one is not None and one.type == "DocumentReference"]
-        if len(found) > _MOST_OWNERS:
-            return None  # nobody can tell whether all of them are visible: as if it had no owner
+        found += [read_resource(one.raw) for one in views if one is not None and one.type == type_]
+        if len(found) > most:
+            return None
         position = next_of(bundle, asked.door)
     return found
 

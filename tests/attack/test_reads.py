@@ -163,6 +163,37 @@ async def test_L052_a_document_that_is_hidden_closes_what_another_opens(scene):
     assert (await ask(scene, "Binary/never")).constant == (await ask(scene, "Binary/content")).constant
 
 
+ATTACHED = {"contentType": "text/plain", "url": "Binary/content"}
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        {"resourceType": "DiagnosticReport", "presentedForm": [ATTACHED], "status": "final", "code": {"text": "x"}},
+        {"resourceType": "Media", "content": ATTACHED, "status": "completed"},
+        {"resourceType": "DocumentReference", "content": [{"attachment": ATTACHED}], "status": "current"},
+        {"resourceType": "Consent", "sourceAttachment": ATTACHED, "status": "active", "meta": NORMAL},
+    ],
+    ids=["a report", "media", "a document of a server that cannot search addresses", "a consent"],
+)
+async def test_L052_what_else_of_the_patient_attaches_content_closes_it_too(scene, owner):
+    """Its owner by name is the visible patient; a hidden report that presents it, or a consent on paper, closes it."""
+    names = ("patient", "subject")
+    types = ("DiagnosticReport", "Media", "DocumentReference", "Consent")
+    scene.server.lie("metadata", answer(statement(**dict.fromkeys(types, names))))
+    scene.server.hold(binary(securityContext={"reference": "Patient/rosa"}))
+    assert 200 == (await ask(scene, "Binary/content")).status
+    whose = {"patient" if owner["resourceType"] == "Consent" else "subject": {"reference": "Patient/rosa"}}
+    hidden = {
+        "meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "42CFRPart2"}]}
+    } | owner
+    scene.server.hold(hidden | whose | {"id": "attaching"})
+    assert (await ask(scene, "Binary/never")).constant == (await ask(scene, "Binary/content")).constant
+    if owner["resourceType"] != "Consent":
+        scene.server.hold(owner | whose | {"id": "attaching", "meta": NORMAL})
+        assert 200 == (await ask(scene, "Binary/content")).status
+
+
 @pytest.mark.parametrize(
     ("media", "sent"),
     [

@@ -21,7 +21,14 @@ SUGAR = b"""{ "resourceType":"Observation", "id":"sugar",
 def resources() -> list[bytes | dict]:
     """Two patients, one visit, and what was found there; `sugar` in a spelling of its own."""
     return [
-        {"resourceType": "Patient", "id": "ann", "identifier": [{"system": "urn:mrn", "value": "7"}]},
+        {
+            "resourceType": "Patient",
+            "id": "ann",
+            "identifier": [{"system": "urn:mrn", "value": "7"}],
+            "name": [{"family": "Bergmüller", "given": ["Zoë"]}],
+            "gender": "female",
+            "birthDate": "1980-02-03",
+        },
         {"resourceType": "Patient", "id": "bob", "identifier": [{"value": "7"}]},
         {"resourceType": "Organization", "id": "north", "identifier": [{"system": "urn:npi", "value": "a|b"}]},
         {

@@ -38,6 +38,17 @@ FOUND = [
     ("Observation?category=urn:cat|laboratory", []),
     ("AllergyIntolerance?category=food", ["nuts"]),
     ("AllergyIntolerance?category=medication", []),
+    # encounter, bare or not
+    ("Observation?encounter=visit", ["sugar"]),
+    ("Observation?encounter=Encounter/visit", ["sugar"]),
+    ("Observation?encounter=Encounter/another", []),
+    # who a person is: from the beginning, without case and accents
+    ("Patient?name=zo", ["ann"]),
+    ("Patient?family=BERGMÜLLER", ["ann"]),
+    ("Patient?given=zoë&birthdate=1980", ["ann"]),
+    ("Patient?family=müller", []),
+    ("Patient?birthdate=ge1990", []),
+    ("Patient?gender=female", ["ann"]),
     # identifier
     ("Patient?identifier=urn:mrn|7", ["ann"]),
     ("Patient?identifier=7", ["ann", "bob"]),
