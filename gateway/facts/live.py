@@ -20,6 +20,7 @@ from gateway.decision.model import Direction, Exchange, SubjectFacts
 from gateway.directory.model import Directory
 from gateway.errors import Unavailable
 from gateway.facts.attested import OfPatients, of_resources
+from gateway.facts.elsewhere import as_here
 from gateway.facts.people import Known, by_identifier, identifiers_in, people, subject_facts
 from gateway.fhir.bundle import Document
 from gateway.fhir.patients import patients_named
@@ -72,9 +73,12 @@ def facts_of(  # noqa: PLR0913  what a decision is made from, each by name
     known: Known,
     subjects: Mapping[PatientKey, Subject],
     snapshot: Snapshot,
+    bases: Mapping[str, frozenset[str]],
     untraced: frozenset[str] = frozenset(),
 ) -> Facts:
-    """Put the facts of an exchange together. Raises Unavailable where one subject's consents could not be read."""
+    """Put the facts of an exchange together; `bases` are the base URLs of every server that is served, by source.
+
+    Raises Unavailable where one subject's consents could not be read."""
     told: dict[PatientKey, SubjectFacts] = {}
     revisions: dict[Subject, Revision] = {}
     of_patients = OfPatients(exchange.attestations)
@@ -83,7 +87,8 @@ def facts_of(  # noqa: PLR0913  what a decision is made from, each by name
         if not isinstance(found, Found):
             raise Unavailable("the consents that this needs cannot be read")
         stated = of_patients.stated(key, subject.identifiers)
-        told[key] = subject_facts(key, known[key], found.consents, stated, frozenset(known))
+        consents = as_here(found.consents, source, bases, directory)
+        told[key] = subject_facts(key, known[key], consents, stated, frozenset(known))
         revisions[subject] = found.revision
     return Facts(
         exchange=exchange,

@@ -214,6 +214,7 @@ async def gather(
         known=known,
         subjects=subjects,
         snapshot=snapshot,
+        bases=door.bases,
         untraced=frozenset(context.untraced),
     )
 

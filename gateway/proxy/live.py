@@ -87,6 +87,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     upstream: Upstream
     proof: Proof
     own: frozenset[Base]  # whose absolute references are this server's: the upstream's base and ours
+    bases: Mapping[str, frozenset[str]]  # the base URLs of every server that is served, by source
     whole_offers: Offers  # searches of callers that get a record whole or not at all
     part_offers: Offers  # searches of all others: none that rests on an element that may be withheld alone (L016)
     surface: Surface  # what is offered besides searches
