@@ -1,11 +1,13 @@
 """Does a test notice when one thing in the decision changes? Mutants of gateway/decision and of the Consent readers.
 
     python -m tests.laws.mutants [--sample 1000] [--seed 1] [--only 'gateway/decision/consents/*'] [--again FILE]
+        [--within 10]
 
 Each mutant changes one thing in the body of one function, or in a module's constant, in a process of its own made by
 fork. It is dead when a pair of engine and oracle differs, a test fails, or nothing is answered in time. Only the tests
-that call the function run, the quickest first. Wording (strings with a space) is left alone. Survivors are told as
-`path:line function: change`; docs/decisions/0005-mutants.md says why each of them lives.
+that call the function run, the quickest first; with --within only those that take so many seconds together, and what
+survives is to be tried --again. Wording (strings with a space) is left alone. Survivors are told as `path:line
+function: change`; docs/decisions/0005-mutants.md says why each of them lives.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import signal
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -34,10 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 READERS = ("dates", "elements", "lifecycle", "outline", "patients", "provisions", "r4", "r5", "reading", "validate")
 TARGETS = (*sorted((ROOT / "gateway/decision").rglob("*.py")), *(ROOT / f"consent_store/{one}.py" for one in READERS))
 TESTS = (
-    *(
-        f"tests/unit/{one}"
-        for one in ("consent_store", "gateway/decision", "gateway/facts/test_question.py", "profiles")
-    ),
+    *(f"tests/unit/{one}" for one in ("consent_store", "gateway/decision", "gateway/facts", "profiles")),
     *("tests/laws", "tests/policy", "tests/unit/gateway/policy"),
 )
 # What looks for examples of its own, or runs the switches: the pairs below stand for them.
@@ -261,8 +260,9 @@ def say(line: str) -> None:
 class Mutating:
     """A pytest plugin that runs the tests once, and then for every mutant those that call its function."""
 
-    def __init__(self, chosen: list[Mutant]) -> None:
+    def __init__(self, chosen: list[Mutant], within: float) -> None:
         self.chosen = chosen
+        self.within = within
         self.callers: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
@@ -284,6 +284,7 @@ class Mutating:
         items = [one for one in session.items if not any(part in one.nodeid for part in LEFT_OUT)]
         self.caches = caches()
         self.pairs = _pairs()
+        self.paired = {path for path, _ in _called(lambda: _differs(self.pairs))}
         for item in items:
             self._watched(item, items)
         if self.failed:
@@ -304,23 +305,14 @@ class Mutating:
 
     def _watched(self, item: pytest.Item, items: list[pytest.Item]) -> None:
         """Run one test and note which functions it calls."""
-        places = {str(path) for path in TARGETS}
-        called = set()
-
-        def note(frame: Any, event: str, _: Any) -> None:
-            if event == "call" and frame.f_code.co_filename in places:
-                called.add(frame.f_code)
-
         for one in self.caches:
             one.cache_clear()
         start = time.monotonic()
-        sys.setprofile(note)
         following = next(iter(items[items.index(item) + 1 :]), None)
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        sys.setprofile(None)
+        called = _called(lambda: item.config.hook.pytest_runtest_protocol(item=item, nextitem=following))
         self.seconds[item.nodeid] = time.monotonic() - start
-        for code in called:
-            self.callers[code.co_filename, code.co_qualname.split(".<locals>")[0]].add(item.nodeid)
+        for one in called:
+            self.callers[one].add(item.nodeid)
 
     def _fate(self, mutant: Mutant, items: list[pytest.Item]) -> str:
         child = os.fork()
@@ -342,7 +334,7 @@ class Mutating:
             if not become(mutant):
                 return 3
             signal.alarm(SECONDS)
-            if _differs(self.pairs):
+            if str(mutant.path) in self.paired and _differs(self.pairs):
                 return 2
             for item in self._telling(mutant, items):
                 signal.alarm(SECONDS)
@@ -361,7 +353,27 @@ class Mutating:
             if path == str(mutant.path) and (constant or name == mutant.function):
                 names |= callers
         calling = (one for one in items if one.nodeid in names)
-        return sorted(calling, key=lambda one: self.seconds[one.nodeid])
+        left = self.within
+        for one in sorted(calling, key=lambda one: self.seconds[one.nodeid]):
+            left -= self.seconds[one.nodeid]
+            if left < 0:
+                break
+            yield one
+
+
+def _called(work: Callable[[], object]) -> set[tuple[str, str]]:
+    """Do the work, and give the functions of the targets that it calls, by file and qualified name."""
+    places = {str(path) for path in TARGETS}
+    called = set[CodeType]()
+
+    def note(frame: Any, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code.co_filename in places:
+            called.add(frame.f_code)
+
+    sys.setprofile(note)
+    work()
+    sys.setprofile(None)
+    return {(code.co_filename, code.co_qualname.split(".<locals>")[0]) for code in called}
 
 
 def _pairs() -> list[tuple[Any, Any]]:
@@ -381,6 +393,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tests", action="append", help="run these tests instead of those that may tell")
     parser.add_argument("--again", type=Path, help="only those that this file, a former output, tells of")
+    parser.add_argument("--within", type=float, default=float("inf"), help="seconds of tests for each")
     parser.add_argument("--only", action="append", help="files, as a pattern")
     options = parser.parse_args()
     wanted = [path for path in TARGETS if any(path.match(one) for one in options.only or ["*"])]
@@ -407,7 +420,7 @@ def main() -> int:
         "ignore::pytest.PytestWarning",
     ]
     where = [one for one in options.tests or TESTS if (ROOT / one).exists()]
-    return int(pytest.main([*quiet, *where], plugins=[Mutating(chosen)]))
+    return int(pytest.main([*quiet, *where], plugins=[Mutating(chosen, options.within)]))
 
 
 if __name__ == "__main__":
