@@ -41,6 +41,17 @@ def test_an_answer_from_memory_is_the_one_that_is_worked_out_anew(pairs, request
             assert fresh.decide(target_of(case)) == kept.decide(target_of(case))
 
 
+@given(cases(each=5))
+def test_one_program_says_of_each_resource_what_it_says_of_it_alone(pairs):
+    """Whatever resources it was asked about before."""
+    first = pairs[0]
+    asked, whole, zone = exchange_of(first), first.whole, first.read_in
+    together = specialise(compile_consents(whole, zone), asked, shown(0), zone)
+    for case in (*pairs, *pairs):
+        alone = specialise(compile_consents(whole, zone), asked, shown(0), zone)
+        assert alone.decide(target_of(case)) == together.decide(target_of(case))
+
+
 class Counting:
     """Counts how often consents are compiled and settled."""
 

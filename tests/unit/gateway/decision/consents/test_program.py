@@ -1,0 +1,91 @@
+"""One program asked about many resources: what is kept from one to the next never shows, and is bounded."""
+
+from datetime import UTC
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.decision.consents import program as programs
+from gateway.decision.model import Answer
+from tests.consent_questions import LOINC, ask, observation, period, program, target
+from tests.consents import ACT_CODE, code, concept, deny, good, permit, r4
+
+DAYS = ["2020-01-01", "2020-01-02", "2020-01-03", "2020-01", "2020", "2020-01-02T00:00:00Z", "2020-01-02T12:00:00Z"]
+DATES = st.sampled_from([None, *DAYS])
+PERIODS = st.tuples(DATES, DATES)
+
+
+def stated(start, end):
+    """A dataPeriod."""
+    return {name: date for name, date in (("start", start), ("end", end)) if date is not None}
+
+
+@given(
+    st.lists(PERIODS.filter(any), min_size=1, max_size=4),
+    st.lists(PERIODS, min_size=1, max_size=8),
+    st.sampled_from([None, UTC]),
+)
+def test_dates_at_the_bounds_of_a_period_are_told_apart(rules, records, zone):
+    """Whatever was asked before, of each record it is said what is said of it alone."""
+    consents = [
+        good(
+            r4(
+                id=f"c{number}",
+                dateTime=f"2020-01-0{number + 1}",
+                provision={"type": ("permit", "deny")[number % 2], "dataPeriod": stated(*rule)},
+            )
+        )
+        for number, rule in enumerate(rules)
+    ]
+    together = program(*consents, zone=zone)
+    for dates in (*records, *records):
+        one = target(dates=period(*dates))
+        assert program(*consents, zone=zone).decide(one) == together.decide(one)
+
+
+def labelled(number, **parts):
+    """A refusal of one label and code, with parts of its own."""
+    return deny(securityLabel=[code(ACT_CODE, "HIV")], code=[concept(LOINC, f"{number}-1")], **parts)
+
+
+@pytest.mark.parametrize("exceptions", [3, 70], ids=["few conditions", "many"])
+def test_what_a_consent_said_is_kept_within_bounds(monkeypatch, exceptions):
+    """Of ever new resources: answers and rules are forgotten, and stay the same."""
+    monkeypatch.setattr(programs, "MOST", 5)
+    monkeypatch.setattr(programs, "_ANSWERS_KEPT", 3)
+    consent = good(r4(provision=permit(provision=[labelled(number) for number in range(exceptions)])))
+    asked = program(consent)
+    for number in [*range(2 * exceptions), *range(2 * exceptions)]:
+        record = observation(code={"coding": [{"system": LOINC, "code": f"{number}-1"}]})
+        hidden = Answer.DENY if number < exceptions else Answer.PERMIT
+        assert hidden is asked.decide(target(record, "HIV")).answer
+        assert Answer.PERMIT is asked.decide(target(record)).answer
+        asked.settled.forget()
+        assert 3 >= len(asked.settled._answers)
+        assert 5 >= sum(len(voice.memory) for voice in asked.settled._voices)
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "answer"),
+    [
+        ("2020-01-01", "2020-01-02", Answer.PERMIT),
+        ("2020-01-02", "2020-01-02", Answer.DENY),
+        ("2020-01-02", "2020-01", Answer.DENY),
+        ("2020-01", "2020-02-01", Answer.PERMIT),
+        ("2020", "2020-02-01", Answer.DENY),
+    ],
+)
+@pytest.mark.parametrize("beside", [(), ("2019-01-01",), ("2019",)], ids=["two", "three", "four"])
+def test_a_consent_is_silenced_by_what_is_surely_newer_alone(older, newer, answer, beside):
+    """However many others of its group there are, which are older still; a deny of the same time counts."""
+    dated = [(older, "deny"), (newer, "permit"), *[(date, "permit") for date in beside]]
+    consents = [
+        good(r4(id=f"c{number}", dateTime=date, provision={"type": kind})) for number, (date, kind) in enumerate(dated)
+    ]
+    assert answer is ask(*consents).answer
+    turned = [
+        good(r4(id=f"c{number}", dateTime=date, provision={"type": {"deny": "permit", "permit": "deny"}[kind]}))
+        for number, (date, kind) in enumerate(dated)
+    ]
+    assert Answer.DENY is ask(*turned).answer
