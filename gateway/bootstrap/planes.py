@@ -30,6 +30,7 @@ from gateway.facts.label_writing import label_answer
 from gateway.identity.tokens import FetchedKeys, FixedKeys, Keys, Verifier
 from gateway.ledger.model import Ledger
 from gateway.ledger.sqlite import SqliteLedger
+from gateway.proxy.alerts import Purposes
 from gateway.proxy.app import DataPlane
 from gateway.proxy.cursor import KEY_BYTES, Cursors
 from gateway.proxy.gate import Gate, GatedConsentStore
@@ -85,6 +86,7 @@ async def build(settings: Settings, folder: Path = Path()) -> AsyncIterator[Plan
             cursors=Cursors(secrets.token_bytes(KEY_BYTES), clock.now),
             gate=gate,
             telemetry=telemetry,
+            purposes=Purposes(),
             clock=clock.now,
             limits=limits,
             ready=lambda: _ready(consents, ledger, house),

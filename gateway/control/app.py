@@ -7,6 +7,7 @@ Rules of this file
 """
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final
 
@@ -35,11 +36,14 @@ from gateway.control.consults import Consulted, Consults
 from gateway.control.directory_summary import summary
 from gateway.control.media import NDJSON, R4, asked_version, body_is_lines, content_type, sent_version, wants_text
 from gateway.directory.model import Directory
-from gateway.errors import GatewayError, NotSupported, NotVisible, ProfileError, Unacceptable, Unprocessable
+from gateway.errors import BadRequest, GatewayError, NotSupported, NotVisible, ProfileError, Unacceptable, Unprocessable
 from gateway.facts.explain_text import explanation_lines
-from gateway.ledger.model import REQUEST_ID, Ledger
+from gateway.ledger.model import REQUEST_ID, Attempt, Ledger
 
 CONSENT_BYTES: Final = 1024 * 1024
+ALERTS: Final = 100
+"""How many alerts one answer tells of."""
+_SEQUENCE: Final = re.compile(r"[0-9]{1,15}")
 _LOG: Final = logging.getLogger("gateway.control")
 
 
@@ -191,6 +195,17 @@ def _officers(app: FastAPI, deps: Deps, access: Authorise) -> None:
         _tell("explain", who)
         return json_response({"request_id": request_id, "attempts": attempts})
 
+    @app.get("/control/alerts")
+    async def alerts(request: Request, who: Annotated[Access, Depends(access)]) -> Response:
+        who.need(Role.PRIVACY_OFFICER)
+        said = request.query_params.get("after", "0")
+        if not _SEQUENCE.fullmatch(said):
+            raise BadRequest("`after` is a number")
+        after = int(said)
+        found = await deps.ledger.alerts(after, ALERTS)
+        _tell("alerts", who)
+        return json_response({"alerts": [_alert(attempt) for attempt in found], "next": _after(found, after)})
+
     @app.get("/control/directory")
     async def directory(who: Annotated[Access, Depends(access)]) -> Response:
         who.need(Role.OPERATOR)
@@ -210,6 +225,26 @@ def _officers(app: FastAPI, deps: Deps, access: Authorise) -> None:
     async def openapi(who: Annotated[Access, Depends(access)]) -> Response:
         who.need(Role.OPERATOR)
         return json_response(app.openapi())
+
+
+def _alert(attempt: Attempt) -> Mapping[str, Any]:
+    """Give what is to be looked at: who asked for what purpose, and by which request to find the rest (`explain`)."""
+    intent = attempt.intent
+    return {
+        "sequence": attempt.sequence,
+        "alerts": intent.alerts,
+        "at": intent.at,
+        "request_id": intent.request_id,
+        "route": f"{intent.tenant}/{intent.route}",
+        "client": intent.client,
+        "initiator": intent.initiator,
+        "purpose": intent.purpose,
+        "outcome": attempt.completion.outcome.value if attempt.completion else None,
+    }
+
+
+def _after(found: tuple[Attempt, ...], after: int) -> int:
+    return found[-1].sequence if found else after
 
 
 def _questions(app: FastAPI, deps: Deps, access: Authorise) -> None:

@@ -17,7 +17,15 @@ from typing import Final
 from consent_store.dates import FhirDate, Period, parse_date
 from consent_store.model import ACT_REASON, Coding, Identifier, PatientKey
 from gateway.directory.model import Agreement, Attestation, Client, Directory, Participant, Relationship
-from gateway.directory.vocabulary import ATTRIBUTES, DERIVED, DISCLOSERS_WORD, RESOURCE_FACTS, STATED, SUBJECT_FACTS
+from gateway.directory.vocabulary import (
+    ATTRIBUTES,
+    DERIVED,
+    DISCLOSERS_WORD,
+    EMERGENCY,
+    RESOURCE_FACTS,
+    STATED,
+    SUBJECT_FACTS,
+)
 from gateway.fhir.terminology import purpose_of
 from gateway.strict_yaml import Node, load
 
@@ -138,6 +146,8 @@ def _client(node: Node, participants: Mapping[str, Participant]) -> Client:
 def _attestation(node: Node, participants: Mapping[str, Participant]) -> Attestation:
     fact, by = _fact(node.at("fact")), _known(node.at("by"), participants)
     discloser, recipient = (_side(node.at(side), participants) for side in ("discloser", "recipient"))
+    if fact in EMERGENCY:
+        raise node.at("fact").wrong("an emergency is attested in a token, by a named person who gives a reason")
     if fact in DISCLOSERS_WORD:
         if discloser not in {"", by}:
             raise node.wrong(f"`{fact}` is the discloser's own word: `by` and discloser are the same")

@@ -73,6 +73,8 @@ DERIVED: Final = frozenset(
 )
 STATED: Final = EXCHANGE_FACTS | SUBJECT_FACTS | RESOURCE_FACTS
 """Every fact that can be attested."""
+EMERGENCY: Final = frozenset({"bona_fide_medical_emergency", "consent_cannot_be_obtained"})
+"""Facts of one emergency of one patient: attested in a token alone, by a person who says why (42 CFR 2.51(c))."""
 DISCLOSERS_WORD: Final = frozenset({"discloser_attests_advances_treatment"})
 """Facts that nobody but the discloser can attest."""
 ATTRIBUTES: Final[Mapping[str, type]] = {

@@ -6,6 +6,7 @@ Rules of this file
 2. What is attested is the word of the client's participant. What only the discloser can attest counts only where that
    participant is the discloser.
 3. An attestation lasts as long as it says, and no longer than its token.
+4. An emergency is one patient's (leaks.md L063, L097).
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ import msgspec
 from consent_store.dates import FhirDate, Period, parse_date
 from consent_store.model import Identifier, PatientKey
 from gateway.directory.model import Attestation, Client
-from gateway.directory.vocabulary import DISCLOSERS_WORD, STATED
+from gateway.directory.vocabulary import DISCLOSERS_WORD, EMERGENCY, STATED
 from gateway.errors import Forbidden
 from gateway.fhir.references import is_id
 
@@ -51,7 +52,15 @@ def attestations_of(claims: Mapping[str, Any], client: Client) -> tuple[Attestat
         raise Forbidden("the token's attestations cannot be read") from None
     if len(found) > _MOST:
         raise Forbidden("the token attests too much at once")
+    emergencies = {(one.patient, one.identifier) for one in found if is_emergency(one)}
+    if len(emergencies) > 1 or (None, None) in emergencies:
+        raise Forbidden("an emergency is attested of one patient")
     return found
+
+
+def is_emergency(one: Attestation) -> bool:
+    """Say whether an attestation is of an emergency."""
+    return one.fact in EMERGENCY and one.holds
 
 
 def _attestation(one: _Attested, client: Client, number: int) -> Attestation:

@@ -19,7 +19,7 @@ from gateway.directory.lookups import client_of
 from gateway.directory.model import Attestation, Directory, Participant
 from gateway.errors import Forbidden, ProfileError
 from gateway.fhir.terminology import purpose_of
-from gateway.identity.attesting import attestations_of
+from gateway.identity.attesting import attestations_of, is_emergency
 from gateway.identity.tokens import Claims
 from gateway.settings import Issuer
 
@@ -48,6 +48,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     initiator: Initiator | None = None
     may_break_glass: bool = False
     attestations: tuple[Attestation, ...] = ()
+
+    @property
+    def attests_emergency(self) -> bool:
+        """Whether the token says that there is an emergency."""
+        return any(map(is_emergency, self.attestations))
 
     def attested_at(self, source: str) -> tuple[Attestation, ...]:
         """Give what the token attests at a route whose patients are `source`'s: it names them by their ids there."""

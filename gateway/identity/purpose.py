@@ -5,7 +5,8 @@ Rules of this file
    or a descendant, never more. Registry and token must both grant what results (purpose-of-use.md section 2).
 2. A repeated or comma-listed header is 400; one unknown, misspelt or not granted is a constant 403 (L061, L096).
 3. No purpose, an empty one, or several without a choice: 403 before anything else happens (L062).
-4. Emergency purposes need a client registered for them, a named person and a reason (L063).
+4. An emergency, by its purpose or attested under any other, needs a client registered for it, a named person, a reason
+   (42 CFR 2.51(c)) and a token with an id, by which it is used once (L063, L097).
 """
 
 from collections.abc import Iterable
@@ -48,9 +49,14 @@ def effective_purpose(caller: Caller, header: str | None) -> Coding:
     purpose = _selected(caller, header)
     if caller.participant.purposes is None or not covers_purpose(caller.participant.purposes, purpose):
         raise Forbidden(_NOT_GRANTED)
-    if purpose_is_a(purpose, _EMERGENCY):
+    if is_emergency(caller, purpose):
         _check_emergency(caller)
     return purpose
+
+
+def is_emergency(caller: Caller, purpose: Coding) -> bool:
+    """Say whether a caller asks in an emergency: for such a purpose, or because its token attests one."""
+    return purpose_is_a(purpose, _EMERGENCY) or caller.attests_emergency
 
 
 def _selected(caller: Caller, header: str | None) -> Coding:
@@ -75,5 +81,5 @@ def _selected(caller: Caller, header: str | None) -> Coding:
 def _check_emergency(caller: Caller) -> None:
     person = caller.initiator
     named = person is not None and (person.reference or person.identifiers)
-    if not caller.may_break_glass or not named or person is None or not person.break_glass:
+    if not caller.may_break_glass or not caller.token_id or not named or person is None or not person.break_glass:
         raise Forbidden(_NOT_GRANTED)

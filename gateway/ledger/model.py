@@ -86,18 +86,22 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """The restricted part: every Decision (edits without their values), what was withheld, the consent revisions of
     everyone asked about, also of whom nothing leaves, what was attested of each alone and of each record (`Type/id`).
-    `nonce` keeps the chain's digest of it from being guessed."""
+    `emergency` is the reason given for an emergency (42 CFR 2.51(c)), `proposed` are labels that a client would have
+    raised. `nonce` keeps the chain's digest of it from being guessed."""
 
     decisions: tuple[Decision, ...] = ()
     withheld: tuple[str, ...] = ()
     consent_revisions: Mapping[str, str] = {}
     attested: Mapping[str, tuple[Attested, ...]] = {}
+    emergency: str = ""
+    proposed: tuple[str, ...] = ()
     nonce: str = ""
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """What is about to leave. `interaction` is a FHIR restful-interaction code (`read`, `search-type`, `batch` …);
-    `attested` is what was stated of the exchange, and of patients and records of whom something leaves."""
+    `attested` is what was stated of the exchange, and of patients and records of whom something leaves; `alerts` what a
+    privacy officer is to look at, in words of a closed set."""
 
     request_id: str
     at: datetime
@@ -120,6 +124,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     consent_revisions: Mapping[str, str] = {}  # `source|id` of each patient in the account
     public_url: str = ""
     attested: tuple[Attested, ...] = ()
+    alerts: tuple[str, ...] = ()
     account: Account = Account()
 
 
@@ -176,6 +181,14 @@ class Ledger(Protocol):
         """Give completed attempts, without stories, whose completion was appended after sequence `after`, in order.
 
         The AuditEvents are projected from these."""
+        ...
+
+    async def alerts(self, after: int, limit: int) -> tuple[Attempt, ...]:
+        """Give attempts with alerts, without stories, whose intent was appended after sequence `after`, in order."""
+        ...
+
+    async def spend(self, token: str) -> bool:
+        """Mark a digest of a token as used; False where it was used before. Durable when it returns."""
         ...
 
     async def verify(self) -> Verification:

@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS records (
 CREATE INDEX IF NOT EXISTS records_request ON records (request_id);
 CREATE UNIQUE INDEX IF NOT EXISTS records_completes ON records (completes) WHERE completes > 0;
 CREATE TABLE IF NOT EXISTS restricted (sequence INTEGER PRIMARY KEY, story BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS spent (token TEXT PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS open_intents (sequence INTEGER PRIMARY KEY, writer TEXT NOT NULL) STRICT;
 CREATE TRIGGER IF NOT EXISTS records_stay BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER IF NOT EXISTS records_hold BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'append only'); END;
@@ -71,6 +72,8 @@ SELECT i.sequence, i.body, s.story, c.body, c.sequence FROM records i
 LEFT JOIN restricted s ON s.sequence = i.sequence
 LEFT JOIN records c ON c.completes = i.sequence AND c.completes > 0
 """
+
+_ALERTED: Final = b'"alerts":["'  # how an intent's text begins its alerts where it has any
 
 T = TypeVar("T")
 
@@ -145,6 +148,20 @@ class SqliteLedger:
         where = "WHERE c.sequence > ? ORDER BY c.sequence LIMIT ?"
         return await self._read(_ATTEMPT.replace("s.story", "NULL") + where, after, limit)
 
+    async def alerts(self, after: int, limit: int) -> tuple[Attempt, ...]:
+        """Give attempts with alerts, without stories, whose intent was appended after sequence `after`, in order."""
+        where = "WHERE i.kind = 'intent' AND i.sequence > ? AND instr(i.body, ?) > 0 ORDER BY i.sequence LIMIT ?"
+        return await self._read(_ATTEMPT.replace("s.story", "NULL") + where, after, _ALERTED, limit)
+
+    async def spend(self, token: str) -> bool:
+        """Mark a digest of a token as used; False where it was used before."""
+        return await self._run(self._write_thread, lambda: self._spent(token))
+
+    def _spent(self, token: str) -> bool:
+        if self._identity() != self._file:
+            raise sqlite3.DatabaseError("the ledger was moved or replaced")
+        return self._writing.execute("INSERT OR IGNORE INTO spent VALUES (?)", (token,)).rowcount == 1
+
     async def verify(self) -> Verification:
         """Check the whole chain."""
         return await self._run(self._read_thread, self._verify)
@@ -158,7 +175,7 @@ class SqliteLedger:
         self._write_thread.shutdown()
         self._read_thread.shutdown()
 
-    async def _read(self, query: str, *values: str | int) -> tuple[Attempt, ...]:
+    async def _read(self, query: str, *values: str | int | bytes) -> tuple[Attempt, ...]:
         rows = await self._run(self._read_thread, lambda: self._reading.execute(query, values).fetchall())
         return tuple(_attempt(row) for row in rows)
 

@@ -18,11 +18,12 @@ from gateway.directory.model import Directory
 from gateway.facts.attested import of_exchange
 from gateway.fhir import strict
 from gateway.identity.caller import Caller, caller_of
-from gateway.identity.purpose import effective_purpose, purpose_header
+from gateway.identity.purpose import effective_purpose, is_emergency, purpose_header
 from gateway.identity.tokens import bearer
 from gateway.ledger.account import account_of
 from gateway.ledger.attested import attested_of
 from gateway.ledger.model import Intent, Story
+from gateway.proxy.alerts import Alert
 from gateway.proxy.incoming import Incoming
 from gateway.proxy.live import Door, Services
 from gateway.release.released import Manifest, Released
@@ -39,6 +40,18 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     purpose: Coding
     request_id: str
     address: str
+    alerts: tuple[str, ...] = ()
+    proposed: tuple[str, ...] = ()  # labels that a change would have raised
+
+    def alerted(self, alert: Alert) -> "Asked":
+        """Tell of something to look at; give the request with it."""
+        self.services.telemetry.alert(self.door.name, alert.value, self.request_id)
+        return msgspec.structs.replace(self, alerts=(*self.alerts, alert.value))
+
+    @property
+    def emergency(self) -> bool:
+        """Whether this is asked in an emergency."""
+        return is_emergency(self.caller, self.purpose)
 
     @property
     def json_limits(self) -> strict.Limits:
@@ -96,9 +109,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             consent_revisions={name: mark for name, mark in marks.items() if name in named},
             public_url=self.door.route.public_url,
             attested=stated,
+            alerts=self.alerts,
             account=account,
         )
-        return intent, msgspec.structs.replace(story, consent_revisions=marks, attested=of_each)
+        reason = caller.initiator.break_glass if caller.initiator and self.emergency else None
+        more = msgspec.structs.replace(story, consent_revisions=marks, attested=of_each, proposed=self.proposed)
+        return intent, msgspec.structs.replace(more, emergency=reason or "")
 
 
 class Prepared(msgspec.Struct, frozen=True):

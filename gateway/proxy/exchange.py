@@ -7,6 +7,7 @@ Rules of this file
 3. A posted Bundle is decided before anything of it is forwarded; the gets of a batch are answered as by themselves.
 """
 
+import hashlib
 from functools import partial
 from typing import Final
 
@@ -14,14 +15,17 @@ import msgspec
 
 from gateway.decision.model import Direction
 from gateway.directory.model import Directory
-from gateway.errors import NotSupported, Unavailable
+from gateway.directory.reading import purpose_text
+from gateway.errors import Forbidden, NotSupported, Unavailable
 from gateway.fhir.interaction import Interaction, Kind, allow, parse, with_form
 from gateway.ledger.model import record
+from gateway.proxy.alerts import Alert
 from gateway.proxy.answering import Writer
 from gateway.proxy.asked import Asked, ChangedMeanwhile, identify
 from gateway.proxy.batching import batch
 from gateway.proxy.changing import change_all, change_each
-from gateway.proxy.dispatch import Prepare, prepare_for, with_parameters
+from gateway.proxy.cursor import PARAMETER
+from gateway.proxy.dispatch import NO_VALIDATORS, NOTHING_GIVEN, Prepare, prepare_for, with_parameters
 from gateway.proxy.incoming import Incoming
 from gateway.proxy.live import Door, Services
 from gateway.proxy.outcomes import Own
@@ -52,6 +56,8 @@ async def carry_out(
         await incoming.no_body()
         return Own(200, door.capability)
     asked = await identify(incoming, interaction.kind.value, door, directory, services, writer.request_id)
+    if asked.emergency:
+        asked = await _once(asked, interaction)
     if interaction.kind in _POSTED:
         posted = await _read_posted(incoming, interaction, door, asked)
         await door.proof.require()
@@ -60,7 +66,7 @@ async def carry_out(
         change = await _change(incoming, interaction, asked)
         await door.proof.require()
         return await update(asked, change)
-    prepare = await _asked_for(incoming, interaction, asked)
+    asked, prepare = await _asked_for(incoming, interaction, asked)
     await door.proof.require()
     await disclose(asked, prepare, writer)
     return None
@@ -98,16 +104,32 @@ def _form(incoming: Incoming, door: Door) -> Interaction:
     )
 
 
-async def _asked_for(incoming: Incoming, interaction: Interaction, asked: Asked) -> Prepare:
-    """Give what prepares the answer to whatever reads. Raises by form alone."""
-    validators = Validators(tuple(incoming.values("if-none-match")), incoming.header("if-modified-since"))
+async def _once(asked: Asked, interaction: Interaction) -> Asked:
+    """Take the token of an emergency, which is used for one request and the further pages of its answer (L097).
+
+    Raises Forbidden where it was used before."""
+    token = hashlib.sha256(f"{asked.caller.issuer}\n{asked.caller.token_id}".encode()).hexdigest()
+    fresh = await asked.services.ledger.spend(token)
+    if fresh is any(one.name == PARAMETER for one in interaction.parameters):
+        raise Forbidden("a token for an emergency is used once")
+    return asked.alerted(Alert.EMERGENCY)
+
+
+async def _asked_for(incoming: Incoming, interaction: Interaction, asked: Asked) -> tuple[Asked, Prepare]:
+    """Give what prepares the answer to whatever reads, and the request with what was noticed. Raises by form alone."""
+    validators, given = NO_VALIDATORS, NOTHING_GIVEN
     if interaction.form:
-        return prepare_for(asked, with_form(interaction, await incoming.body()))
-    if interaction.body:
+        interaction = with_form(interaction, await incoming.body())
+    elif interaction.body:
         interaction, given = with_parameters(asked, interaction, await incoming.body())
-        return prepare_for(asked, interaction, given)
-    await incoming.no_body()
-    return prepare_for(asked, interaction, validators=validators)
+    else:
+        await incoming.no_body()
+        validators = Validators(tuple(incoming.values("if-none-match")), incoming.header("if-modified-since"))
+    caller, services = asked.caller, asked.services
+    client, purpose = f"{caller.issuer} {caller.client_id}", purpose_text(asked.purpose)
+    if services.purposes.is_new(client, asked.door.name, interaction, purpose, services.clock()):
+        asked = asked.alerted(Alert.PURPOSES)
+    return asked, prepare_for(asked, interaction, given, validators)
 
 
 async def _read_posted(incoming: Incoming, interaction: Interaction, door: Door, asked: Asked) -> Posted:

@@ -23,6 +23,7 @@ from gateway.fhir.search_offers import Offers
 from gateway.identity.tokens import Claims
 from gateway.ledger.model import Ledger
 from gateway.policy.model import Policy
+from gateway.proxy.alerts import Purposes
 from gateway.proxy.cursor import Cursors
 from gateway.proxy.gate import Gate
 from gateway.proxy.surface import Surface
@@ -120,6 +121,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     cursors: Cursors
     gate: Gate
     telemetry: Telemetry
+    purposes: Purposes
     clock: Clock
     limits: Limits
     ready: Callable[[], Awaitable[Mapping[str, bool]]]

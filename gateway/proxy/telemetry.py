@@ -39,6 +39,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""  # class of the error that was answered
 
 
+class Alerted(msgspec.Struct, frozen=True):
+    """What is told of an alert: of a closed set, at which route, in which request."""
+
+    route: str
+    alert: str
+    request: str
+
+
 class Trace(msgspec.Struct):
     """What is known of a request so far; the fields are those of Request."""
 
@@ -73,6 +81,9 @@ class Telemetry:
         self._verdicts = Counter(
             "gateway_decisions", "resources decided, by verdict", ("route", "verdict"), registry=self.registry
         )
+        self._alerts = Counter(
+            "gateway_alerts", "what a privacy officer is to look at", ("route", "alert"), registry=self.registry
+        )
         self._again = Counter(
             "gateway_decided_again",
             "answers decided again because consents changed",
@@ -90,6 +101,11 @@ class Telemetry:
         """Count resources that were decided."""
         for decision in decisions:
             self._verdicts.labels(route, decision.verdict.value).inc()
+
+    def alert(self, route: str, kind: str, request: str) -> None:
+        """Tell of something that a privacy officer is to look at."""
+        self._alerts.labels(route, kind).inc()
+        LOGGER.warning("alert", extra={"told": Alerted(route, kind, request)})
 
     def decided_again(self, route: str) -> None:
         """Count one answer that was voided before it began."""

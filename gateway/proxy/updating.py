@@ -34,6 +34,7 @@ from gateway.fhir.path_patch import path_patched, read_path_patch
 from gateway.fhir.strict import MalformedJson
 from gateway.fhir.view import ResourceView, read_resource
 from gateway.ledger.model import Outcome, record
+from gateway.proxy.alerts import Alert
 from gateway.proxy.asked import Asked, ChangedMeanwhile, united
 from gateway.proxy.context import Context, gather
 from gateway.proxy.outcomes import Own, told
@@ -77,6 +78,14 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     def version(self) -> str:
         """The version of the stored record, "" where it has none."""
         return _version(self.stored)
+
+
+class _LabelRaised(Forbidden):
+    """A client proposed labels that are not its to give: somebody is to look at them (L082)."""
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        super().__init__(_LABELS)
+        self.labels = labels
 
 
 class ChangeRefused(Exception):
@@ -156,6 +165,8 @@ async def update(asked: Asked, change: Change) -> Own:
 
 async def write_refusal(asked: Asked, refusal: ChangeRefused) -> None:
     """Write down that a change was refused, and what was looked at for it."""
+    if isinstance(refusal.error, _LabelRaised):
+        asked = msgspec.structs.replace(asked.alerted(Alert.LABEL), proposed=refusal.error.labels)
     written = asked.intent(refusal.exchange, refusal.manifest, refusal.revisions)
     refused = await record(asked.services.ledger, *written, None)
     await complete(refused.sequence, asked.services, Outcome.VOID, "refused")
@@ -203,8 +214,8 @@ def _proposed(change: Change, shown: bytes) -> ResourceView:
     proposed = change.proposed(shown)
     if touches_closed(view, proposed):
         raise Unprocessable(_CLOSED)
-    if raises(view, proposed):
-        raise Forbidden(_LABELS)
+    if raised := raises(view, proposed):
+        raise _LabelRaised(raised)
     return proposed
 
 

@@ -48,17 +48,18 @@ def touches_closed(shown: ResourceView, proposed: ResourceView) -> bool:
     return sorted(_pinned(shown)) != sorted(_pinned(proposed))
 
 
-def raises(shown: ResourceView, proposed: ResourceView) -> bool:
-    """Say whether a proposal has a label that was not shown, or a higher confidentiality (rule 3)."""
+def raises(shown: ResourceView, proposed: ResourceView) -> tuple[str, ...]:
+    """Give the labels of a proposal that were not shown, or a higher confidentiality (rule 3): `system|code` each, the
+    place of one that cannot be read."""
     known = {(code.system, code.code) for code in shown.security}
     level = _level(code.code for code in shown.security if code.system == CONFIDENTIALITY)
+    found = []
     for code in proposed.security:
-        if code.system == CONFIDENTIALITY and code.code in _LEVELS:
-            if _level([code.code], least=Confidentiality.U) > level:
-                return True
-        elif (code.system, code.code) not in known:
-            return True
-    return bool(set(proposed.malformed) - set(shown.malformed))
+        of_level = code.system == CONFIDENTIALITY and code.code in _LEVELS
+        higher = of_level and _level([code.code], least=Confidentiality.U) > level
+        if higher or (not of_level and (code.system, code.code) not in known):
+            found.append(f"{code.system or ''}|{code.code or ''}")
+    return (*found, *sorted(set(proposed.malformed) - set(shown.malformed)))
 
 
 def lowers(stored: Decision, fresh: Decision) -> bool:

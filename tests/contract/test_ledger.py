@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from consent_store.model import ACT_REASON, Coding, PatientKey
@@ -304,3 +305,29 @@ async def test_waiting_appends_are_committed_together(ledger, monkeypatch):
     await asyncio.gather(*(ledger.intent(intent(), STORY) for _ in range(100)))
     assert 100 == sum(batches)
     assert len(batches) <= 3
+
+
+async def test_a_token_is_spent_once_whoever_asks_and_after_a_restart(again):
+    """Of two that come at once one is first; another worker, and the next process, know it too."""
+    one, other = await again(), await again()
+    assert [False, True] == sorted(await asyncio.gather(one.spend("a"), other.spend("a")))
+    assert await one.spend("b")
+    await one.close()
+    later = await again()
+    assert [False, False, True] == [await later.spend(token) for token in ("a", "b", "c")]
+
+
+async def test_alerts_are_found_in_order_and_alone(ledger):
+    """Intents with alerts, open or completed, after a place; those without are not among them, nor is any story."""
+    for alerts in ((), ("emergency",), (), ("label-raise", "several-purposes")):
+        sequence = await ledger.intent(msgspec.structs.replace(intent(), alerts=alerts), STORY)
+        if alerts != ("emergency",):
+            await ledger.complete(sequence, SENT)
+    found = await ledger.alerts(0, 10)
+    assert [("emergency",), ("label-raise", "several-purposes")] == [one.intent.alerts for one in found]
+    assert [None, SENT] == [one.completion for one in found]
+    assert [Story(), Story()] == [one.story for one in found]
+    assert [("label-raise", "several-purposes")] == [
+        one.intent.alerts for one in await ledger.alerts(found[0].sequence, 10)
+    ]
+    assert 1 == len(await ledger.alerts(0, 1))

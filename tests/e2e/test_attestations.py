@@ -215,19 +215,19 @@ async def test_a_header_attests_nothing(gate, name):
 
 async def test_an_emergency_is_attested_by_the_clinician_who_asks(gate):
     """Part 2 records go in an emergency when consent cannot be obtained, and it is documented (42 CFR 2.51)."""
-    claims = {CLAIM: [{"fact": one} for one in EMERGENCY]} | {
-        "fhirUser": "Practitioner/9",
-        "break_glass": {"reason": "unconscious on arrival"},
-    }
+    claims = GLASS
     assert 404 == (await read(gate, "Encounter/ana-program", "valley-er", "ETREAT", **claims | {CLAIM: []})).status
     found = await read(gate, "Encounter/ana-program", "valley-er", "ETREAT", **claims)
     assert 200 == found.status
     told = (await gate.explain(found))["attempts"][-1]["intent"]
     assert "document_2.51c" in told["account"]["obligations"]
+    assert ("Practitioner/9", ["emergency"]) == (told["initiator"], told["alerts"])
+    story = (await gate.explain(found))["attempts"][-1]["story"]
+    assert "unconscious on arrival" == story["emergency"]
     assert [(one, "valley", "token") for one in EMERGENCY] == [
         (one["fact"], one["by"], one["how"]) for one in told["attested"]
     ]
-    half = claims | {CLAIM: [{"fact": EMERGENCY[0]}]}
+    half = claims | {CLAIM: claims[CLAIM][:1]}
     assert 404 == (await read(gate, "Encounter/ana-program", "valley-er", "ETREAT", **half)).status
 
 
@@ -287,6 +287,12 @@ PERSON = {"fhirUser": "Practitioner/9", "break_glass": {"reason": "unconscious o
 GLASS = {CLAIM: [{"fact": one, "patient": "Patient/ana"} for one in EMERGENCY]} | PERSON
 LACKING = {
     "a client that may": ("valley-ehr", "ETREAT", GLASS),
+    "one patient": ("valley-er", "ETREAT", GLASS | {CLAIM: [{"fact": one} for one in EMERGENCY]}),
+    "no other patient": (
+        "valley-er",
+        "ETREAT",
+        GLASS | {CLAIM: [*GLASS[CLAIM], GLASS[CLAIM][0] | {"patient": "Patient/dora"}]},
+    ),
     "a clinician's client at all": ("hearth-intake", "ETREAT", GLASS),
     "a named person": ("valley-er", "ETREAT", GLASS | {"fhirUser": None}),
     "a reason": ("valley-er", "ETREAT", GLASS | {"break_glass": None}),
@@ -308,7 +314,50 @@ async def test_L063_L097_an_emergency_needs_everything_that_makes_it_one(gate, l
     client, purpose, claims = LACKING[lacking]
     said = {name: value for name, value in claims.items() if value is not None}
     assert (await read(gate, "Encounter/ana-program", client, purpose, **said)).status in {403, 404}
+    assert (await read(gate, "Encounter/ana-program", client, "TREAT", **said)).status in {403, 404}
     assert 200 == (await read(gate, "Encounter/ana-program", "valley-er", "ETREAT", **GLASS)).status
+
+
+@pytest.mark.parametrize("lacking", ["a client that may", "a named person", "a reason"])
+async def test_L063_an_emergency_under_another_purpose_needs_no_less(gate, lacking):
+    """Who treats and says that it is an emergency says who and why too (42 CFR 2.51(c)): else 403."""
+    client, _, claims = LACKING[lacking]
+    said = {name: value for name, value in claims.items() if value is not None}
+    assert 403 == (await read(gate, "Encounter/ana-program", client, "TREAT", **said)).status
+    found = await read(gate, "Encounter/ana-program", "valley-er", "TREAT", **GLASS)
+    assert 200 == found.status
+    assert ["emergency"] == (await gate.explain(found))["attempts"][-1]["intent"]["alerts"]
+
+
+async def test_L063_no_emergency_stands_in_the_directory(gate, house):
+    """A directory that attests one is not taken: nobody would have said who, for whom and why."""
+    standing = "  - {fact: bona_fide_medical_emergency, by: valley, recipient: valley}\n"
+    (house[1] / "directory.yaml").write_text(DIRECTORY + standing)
+    said = {"Authorization": f"Bearer {gate.token('operator', roles=['operator'])}"}
+    found = await gate.send("POST", f"{gate.control}/control/reload", said)
+    assert 422 == found.status
+    assert "by a named person who gives a reason" in found.told
+
+
+async def test_L097_a_token_for_an_emergency_is_used_once(gate):
+    """One request, and the further pages of its answer; replayed, for the same or another record, it is 403."""
+    said = headers(gate, "valley-er", "ETREAT", **GLASS)
+    door = f"{gate.data}/t/hospital"
+    first = await gate.send("GET", f"{door}/CarePlan?patient=ana&_count=1", said)
+    assert 200 == first.status
+    for path in ("CarePlan?patient=ana&_count=1", "Encounter/ana-program", "Encounter/ana-program"):
+        again = await gate.send("GET", f"{door}/{path}", said)
+        assert (403, "a token for an emergency is used once") == (again.status, again.told)
+
+
+async def test_L097_the_pages_of_one_search_are_one_use(gate, house):
+    """The next link works with the token of its first page, and with no token that was never used."""
+    for number in range(3):
+        house[2].store.put(json.dumps(plan(f"ana-{number}", "ana")).encode(), "CarePlan", f"ana-{number}")
+    said, other = (headers(gate, "valley-er", "ETREAT", **GLASS) for _ in range(2))
+    page = await gate.send("GET", f"{gate.data}/t/hospital/CarePlan?patient=ana&_count=2", said)
+    assert 403 == (await gate.send("GET", page.next, other)).status
+    assert 200 == (await gate.send("GET", page.next, said)).status
 
 
 async def test_L097_an_emergency_ends_and_opens_no_psychotherapy_notes(gate, house):

@@ -107,19 +107,20 @@ def test_another_spelling_of_the_header_is_refused(headers):
 
 
 def test_emergency_needs_every_precondition():
-    """BTG and ETREAT need a client registered for it, a named person and a reason; drop any and it is 403 (L063)."""
+    """BTG and ETREAT need a client that may, a named person, a reason, a token's id; without any it is 403 (L063)."""
     person = Initiator(identifiers=frozenset({Identifier("urn:npi", "1")}), break_glass="found down")
     silent = Initiator(identifiers=person.identifiers)
     nameless = Initiator(break_glass="found down")
     for header in ("BTG", "ETREAT", "ERTREAT"):
-        whole = caller(("TREAT",), may_break_glass=True, initiator=person)
+        whole = caller(("TREAT",), may_break_glass=True, initiator=person, token_id="t")
         assert reason(header) == effective_purpose(whole, header)
         for lacking in (
-            caller(("TREAT",), initiator=person),
-            caller(("TREAT",), may_break_glass=True),
-            caller(("TREAT",), may_break_glass=True, initiator=silent),
-            caller(("TREAT",), may_break_glass=True, initiator=nameless),
-            caller(("HPAYMT",), may_break_glass=True, initiator=person),
+            caller(("TREAT",), initiator=person, token_id="t"),
+            caller(("TREAT",), may_break_glass=True, token_id="t"),
+            caller(("TREAT",), may_break_glass=True, initiator=person),
+            caller(("TREAT",), may_break_glass=True, initiator=silent, token_id="t"),
+            caller(("TREAT",), may_break_glass=True, initiator=nameless, token_id="t"),
+            caller(("HPAYMT",), may_break_glass=True, initiator=person, token_id="t"),
         ):
             with pytest.raises(Forbidden):
                 effective_purpose(lacking, header)
