@@ -260,7 +260,10 @@ class Sources:
                     yield said
 
     def _role(self, names: _Names, steps: int) -> _Found | None:
-        """Say what a person works for: a program's, where every known role is at one; in doubt, where some are."""
+        """Say what a person works for: a program's, where every known role is at one; in doubt, where some are, or
+        where they are too many to read."""
+        if not names.isdisjoint(self.facts.untraced):
+            return SourceKind.UNKNOWN, ""
         roles = [role for name in names for role in self._roles.get(name, ())] if steps else []
         kinds = [(self.kind(role, organization, steps - 1), role) for role, organization in roles]
         programs = [one for one, _ in kinds if one[0] is SourceKind.PART2]

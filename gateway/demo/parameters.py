@@ -13,7 +13,7 @@ from typing import Any, Final
 TOKENS: Final = frozenset({"code", "category", "gender", "identifier"})
 DATES: Final = frozenset({"date", "birthdate"})
 STRINGS: Final = frozenset({"name", "family", "given"})
-_REFERENCES: Final = frozenset({"patient", "subject", "encounter", "context", "target"})
+_REFERENCES: Final = frozenset({"patient", "subject", "encounter", "context", "practitioner", "target"})
 SEARCHED: Final = TOKENS | DATES | STRINGS | _REFERENCES
 # Parameters that the registry limits to one type of target.
 TARGETS: Final = {"patient": "Patient", "practitioner": "Practitioner", "encounter": "Encounter"}

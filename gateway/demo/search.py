@@ -153,7 +153,7 @@ def _candidates(store: Store, type_: str, search: Search, base: str) -> Iterable
     if "_id" in criteria:
         held = (store.read(type_, id_) for id_ in dict.fromkeys(criteria["_id"]))
         return sorted((one for one in held if one), key=lambda one: one.serial)
-    for name in ("patient", "subject", "target", "encounter", "context"):
+    for name in ("patient", "subject", "target", "encounter", "context", "practitioner"):
         if name in criteria:
             return store.referring(type_, {asked for value in criteria[name] for asked in _asked(name, value, base)})
     return store.all(type_)

@@ -4,7 +4,8 @@ Rules of this file
 1. First round: everything the document refers to on this server that it does not hold. Then only what says where a
    gathered record comes from (organisations, its encounter and that one's organisations), what it carries labels of
    (labels.propagation), its patients and drugs.
-2. Provenances of the document's records where a rule asks where they came from: they point, and are not pointed at.
+2. Where a rule asks where records came from, their Provenances and the roles of who made them: these point, and are
+   not pointed at.
    Nothing is fetched here; a reference of another form than `Type/id` on this server is never fetched (L073).
 3. Consents name parties (groups, teams, roles, organisations) and records by relation: these are gathered for the
    consents alone, at most so many; what is left out cannot be told, so it permits nothing and stops no deny.
@@ -80,6 +81,14 @@ def provenance_tells(policy: Policy, directory: Directory, exchange: Exchange) -
         return True
     asked = (one for rule in in_force(policy, directory, exchange) for one in (*rule.needs, *rule.unless))
     return Condition.HH_RECEIVED_SAME_ITEM_FROM_MCO in asked
+
+
+def practitioners(views: Iterable[ResourceView], own: frozenset[Base]) -> frozenset[str]:
+    """Give the practitioners of this server (`Practitioner/id`) that say where records come from: whether they work for
+    a program, their roles tell, which point at them."""
+    everything = (inner for view in views for inner in _with_inner(view))
+    found = (parse(one.reference, own) for view in everything for one in source_references(view) if one.reference)
+    return frozenset(f"{one.type}/{one.id}" for one in found if isinstance(one, Local) and one.type == "Practitioner")
 
 
 def second_round(context: Iterable[ResourceView], resolver: Resolver) -> Needs:

@@ -29,7 +29,7 @@ from gateway.decision.model import Direction, Exchange
 from gateway.directory.model import Directory
 from gateway.errors import Unavailable, UpstreamFault
 from gateway.facts.live import everyone, facts_of, subjects_of, unseen
-from gateway.facts.needs import first_round, members_of, named_by, provenance_tells, second_round
+from gateway.facts.needs import first_round, members_of, named_by, practitioners, provenance_tells, second_round
 from gateway.fhir import strict
 from gateway.fhir.bundle import Bundle, Document, scan
 from gateway.fhir.query import build_query
@@ -49,8 +49,8 @@ _LETTERS: Final = 6000  # so many letters together: servers limit what a request
 _AT_ONCE: Final = 8  # calls under way for one request
 _MEMBERS_DEEP: Final = 3  # groups of groups of teams: nobody nests deeper
 _PAGES: Final = 1000  # pages of one such search; a server that gives more is broken
-MOST_PROVENANCES: Final = 1000
-"""Provenances of one record that are read."""
+MOST_POINTING: Final = 1000
+"""Provenances of one record, and roles of one person, that are read."""
 
 
 def searchset(held: Held, limits: strict.Limits) -> Bundle:
@@ -71,10 +71,9 @@ class Context:
         self._door, self._limits = door, limits
         self._views: dict[Name, ResourceView | None] = {}
         self._calls = asyncio.Semaphore(_AT_ONCE)
-        self._provenances: dict[Name, ResourceView] = {}
-        self._shown: set[Name] = set()
+        self._pointed: dict[str, tuple[dict[Name, ResourceView], set[str]]] = {}
         self.untraced: set[str] = set()
-        """Records, as `Type/id`, with more Provenances than are read: nobody can say where they came from."""
+        """Records, as `Type/id`, with more Provenances or roles than are read: nobody can say where they belong."""
 
     def add(self, views: Iterable[ResourceView]) -> None:
         """Add records that came another way: those of a page that is judged in parts."""
@@ -102,30 +101,39 @@ class Context:
     async def provenances(self, views: Iterable[ResourceView]) -> dict[Name, ResourceView]:
         """Give the Provenances that the server has of these records, those aside that are `untraced`. Raises
         UpstreamFault where a call fails; a server that does not search them has none to show."""
-        wanted = sorted({(view.type, view.id) for view in views if view.id is not None} - self._shown)
-        self._shown.update(wanted)
-        for targets in _together(f"{type_}/{id_}" for type_, id_ in wanted):
-            with suppress(NotHeeded):
-                await self._trace(targets)
-        return dict(self._provenances)
+        targets = (f"{view.type}/{view.id}" for view in views if view.id is not None)
+        return await self._pointing("Provenance", "target", targets)
 
-    async def _trace(self, targets: list[str]) -> None:
-        """Take the Provenances of these records. Where they are many, of one half and then the other: how many another
-        record has, which may be withheld, changes nothing for one (rule 6)."""
+    async def roles(self, practitioners: Iterable[str]) -> dict[Name, ResourceView]:
+        """Give the PractitionerRoles that the server has of these (`Practitioner/id`), as `provenances` does."""
+        return await self._pointing("PractitionerRole", "practitioner", practitioners)
+
+    async def _pointing(self, type_: str, parameter: str, targets: Iterable[str]) -> dict[Name, ResourceView]:
+        found, shown = self._pointed.setdefault(type_, ({}, set()))
+        wanted = sorted(set(targets) - shown)
+        shown.update(wanted)
+        for listed in _together(wanted):
+            with suppress(NotHeeded):
+                await self._trace(type_, parameter, listed, found)
+        return dict(found)
+
+    async def _trace(self, type_: str, parameter: str, targets: list[str], into: dict[Name, ResourceView]) -> None:
+        """Take what points at these records. Where it is much, what points at one half and then at the other: how much
+        points at another record, which may be withheld, changes nothing for one (rule 6)."""
         found: dict[Name, ResourceView] = {}
-        async for view in self._found("Provenance", "target", ",".join(targets)):
+        async for view in self._found(type_, parameter, ",".join(targets)):
             found[view.type, view.id or ""] = view
-            if len(found) > MOST_PROVENANCES:
+            if len(found) > MOST_POINTING:
                 break
         else:
-            self._provenances |= found
+            into |= found
             return
         half = len(targets) // 2
         if not half:
             self.untraced.update(targets)
             return
-        await self._trace(targets[:half])
-        await self._trace(targets[half:])
+        await self._trace(type_, parameter, targets[:half], into)
+        await self._trace(type_, parameter, targets[half:], into)
 
     async def _ask(self, type_: str, ids: list[str]) -> None:
         async for view in self._found(type_, "_id", ",".join(ids)):
@@ -246,6 +254,8 @@ async def _records(document: Document, context: Context, door: Door, *, shown: b
         about = (view for view in document.views if view.type not in {"Provenance", *door.policy.no_patient_types})
         gathered |= await context.provenances(about)
     for _ in range(2):
+        if shown:
+            gathered |= await context.roles(practitioners((*document.views, *gathered.values()), door.own))
         whole = in_context(document, tuple(gathered.values()))
         beside = whole.views[len(document.views) :]
         gathered |= await context.take(second_round(beside, Resolver(whole, door.own)).by_type)

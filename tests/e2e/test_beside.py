@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.demo.upstream import EmbeddedUpstream
-from gateway.proxy.context import MOST_PROVENANCES
+from gateway.proxy.context import MOST_POINTING
 from tests.e2e.test_pages import alike, observation
 from tests.e2e.world import PASSWORD, USER, embedded, serve, story_resources, world
 
@@ -37,7 +37,7 @@ async def test_L023_how_many_provenances_a_hidden_record_has_is_not_told(tmp_pat
     """More than are read of one record: the page is as if the hidden record and they had never been there."""
     shown = [observation(number, hidden=False) for number in (1, 2)]
     made = provenances("walk-01", 1)
-    crowd = [observation(3, hidden=True), *provenances("walk-03", MOST_PROVENANCES + 1)]
+    crowd = [observation(3, hidden=True), *provenances("walk-03", MOST_POINTING + 1)]
     full = await page(tmp_path / "full", [*shown, *crowd, *made])
     assert ["walk-01", "walk-02"] == full[0]
     assert await page(tmp_path / "absent", [*shown, *made]) == full
@@ -46,14 +46,14 @@ async def test_L023_how_many_provenances_a_hidden_record_has_is_not_told(tmp_pat
 async def test_nobody_can_say_who_made_a_record_with_more_provenances_than_are_read(tmp_path):
     """None of those that would have been read names the program, and one that would not might: it is withheld."""
     shown = [observation(number, hidden=False) for number in (1, 2)]
-    found, _ = await page(tmp_path, [*shown, *provenances("walk-01", MOST_PROVENANCES + 1)])
+    found, _ = await page(tmp_path, [*shown, *provenances("walk-01", MOST_POINTING + 1)])
     assert ["walk-02"] == found
 
 
 async def test_what_a_provenance_names_counts_wherever_it_is_among_many(tmp_path):
     """As many as are read, the last of them the program's: withheld; all of them the hospital's: not."""
     shown = [observation(number, hidden=False) for number in (1, 2)]
-    last = [*provenances("walk-01", MOST_PROVENANCES - 1), *provenances("walk-01-p", 1, "Organization/harbor")]
+    last = [*provenances("walk-01", MOST_POINTING - 1), *provenances("walk-01-p", 1, "Organization/harbor")]
     last[-1]["target"] = last[0]["target"]
     found, _ = await page(tmp_path / "program", [*shown, *last])
     assert ["walk-02"] == found
@@ -90,3 +90,22 @@ async def test_what_the_server_brings_beside_a_page_does_not_come(tmp_path):
         assert [("match", "walk-01")] == [(e["search"]["mode"], e["resource"]["id"]) for e in answer.json["entry"]]
         assert any("_include=Observation%3Aencounter" in one.query for one in upstream.requests)
         assert not any(one.path.endswith("/Encounter") for one in upstream.requests)
+
+
+async def test_who_works_for_a_program_is_looked_up_where_records_say_who_made_them(tmp_path):
+    """A record made by a person alone, whose one role is at the program: withheld, as `decide` would with that role;
+    one by a person with no such role is not."""
+    people = [{"resourceType": "Practitioner", "id": id_} for id_ in ("hers", "theirs")]
+    role = {
+        "resourceType": "PractitionerRole",
+        "id": "at-harbor",
+        "practitioner": {"reference": "Practitioner/theirs"},
+        "organization": {"reference": "Organization/harbor"},
+    }
+    shown = [
+        {name: value for name, value in observation(number, hidden=False).items() if name != "encounter"}
+        | {"performer": [{"reference": f"Practitioner/{id_}"}]}
+        for number, id_ in ((1, "hers"), (2, "theirs"))
+    ]
+    found, _ = await page(tmp_path, [*people, role, *shown])
+    assert ["walk-01"] == found
