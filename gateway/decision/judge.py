@@ -27,6 +27,7 @@ from gateway.decision.pushed import is_pushed
 from gateway.decision.reach import UNREACHED, Reach
 from gateway.decision.residue import free
 from gateway.fhir.bundle import Document
+from gateway.fhir.narrative import unclean
 from gateway.fhir.resolver import Named, Resolver
 from gateway.fhir.view import ResourceView, every_view
 
@@ -137,6 +138,8 @@ class _Judge:
         beside = whole.views[len(document.views) :]
         # What would not be released by itself is not to be pointed at: the context is freed of residue too.
         self.beside = [inner for view in beside for inner in every_view(view)]
+        cut = facts.policy.parts.narrative_cut and not self.bench.whole
+        self.shows_narrative = facts.exchange.direction is Direction.READ and not cut
         self._agree(resolver)
 
     def _open(self, view: ResourceView, container: Opinion | None) -> None:
@@ -229,6 +232,8 @@ class _Judge:
             opinion.take(meta_edits(view, out, ruling, self.bench.whole), None)
             if view.type == "Bundle":
                 opinion.take(self._envelope(view), None)
+            if self.shows_narrative:
+                opinion.take([Edit(Op.CUT, at) for at in unclean(view)], None)
             if self.facts.outward is not None:
                 opinion.take(outward_edits(view, self.facts.outward), None)
         opinion.labels_out = out
