@@ -17,6 +17,7 @@ import msgspec
 from gateway.decision.bench import Bench
 from gateway.decision.model import Cause, Verdict
 from gateway.decision.opinion import Opinion
+from gateway.decision.restated import summed_up
 from gateway.decision.sources import type_named
 from gateway.fhir.identifiers import NAMES as IDENTIFIERS
 from gateway.fhir.origins import encounter_references, source_references
@@ -91,7 +92,8 @@ class Fates:
                 return _KEEP
         resolved = self.bench.sources.resolve(view, found)
         if (cause := self.opinion_of(view).hidden.get(found.at)) is not None:
-            return Fate(Kind.CUT, cause, type_named(resolved))
+            kind = type_named(resolved)
+            return Fate(Kind.CUT, cause, kind, () if summed_up(kind) else resolved.views)
         fate = _UNKNOWN if self._hides(found.reference) else self._of_named(view, found)
         return fate if fate.kind is Kind.KEEP else msgspec.structs.replace(fate, of=type_named(resolved))
 

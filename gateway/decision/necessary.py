@@ -46,9 +46,7 @@ def binding(kind: str, sets: Sets, ruling: Ruling) -> tuple[frozenset[str], ...]
         return ()
     permits = {cause.rule for cause in ruling.causes if cause.effect == "permit"}
     return tuple(
-        one.elements[kind]
-        for one in sets[kind]
-        if (permits <= one.rules if one.rules else DUTY in ruling.obligations)
+        one.elements[kind] for one in sets[kind] if (permits <= one.rules if one.rules else DUTY in ruling.obligations)
     )
 
 

@@ -18,7 +18,18 @@ from gateway.decision.fates import POINTS_AT_WITHHELD, Fate, Kind
 from gateway.decision.model import Cause, Edit, Op
 from gateway.decision.opinion import Opinion
 from gateway.decision.parts import members, within
-from gateway.decision.restated import IDENTIFIER, beside, quotations, said_by, summaries, summed_up
+from gateway.decision.restated import (
+    IDENTIFIER,
+    beside,
+    described,
+    instructions,
+    names_of,
+    naming,
+    quotations,
+    said_by,
+    summaries,
+    summed_up,
+)
 from gateway.fhir.elements import Elements
 from gateway.fhir.pointer import element_path, escape, index, segments
 from gateway.fhir.view import ReferenceAt, ResourceView, TextAt
@@ -63,6 +74,7 @@ class _Freeing:
         self.before = len(self.cut)
         self.cause: Cause | None = None
         self.lost: dict[str, Fate] = {}  # references to what others sum up
+        self.unnamed: dict[str, tuple[Fate, object]] = {}  # to who and where, with what each displayed
 
     @cached_property
     def numbered(self) -> bool:
@@ -86,6 +98,9 @@ class _Freeing:
         if summed_up(fate.of):
             self.cause = self.cause or cause
             self.lost[at] = fate
+        elif withheld:
+            self.cause = self.cause or cause
+            self.unnamed[at] = (fate, node.get("display") if isinstance(node, dict) else None)
         pointing = (
             withheld or self.view.type == "Parameters"
         )  # a parameter's name without a value tells that it had one
@@ -121,22 +136,36 @@ class _Freeing:
         tree = self.view.tree
         if len(self.cut) == self.before:
             return True
-        if self.lost:
-            self._take(summaries(self.view))
-        for at, fate in self.lost.items():
-            if fate.kind is Kind.CUT:
-                holder = _structure(at)
-                self._take(beside(self.view, at, _at(tree, holder), holder))
-        targets = [target for fate in self.lost.values() for target in fate.targets]
-        if targets and not all(self._go_on(at) for at in list(quotations(self.view, said_by(targets)))):
+        known = [at for at, fate in self.lost.items() if fate.kind is Kind.CUT]
+        if self.lost and not self._take(summaries(self.view, known)):
+            return False
+        for at in known:
+            holder = _structure(at)
+            self._take(beside(self.view, at, _at(tree, holder), holder))
+        for at in self.unnamed:
+            holder = _structure(at)
+            self._take(described(self.view, at, _at(tree, holder), holder))
+        if not all(self._go_on(at) for at in [*instructions(self.view, known), *self._quoted(), *self._named()]):
             return False
         self._counts(tree)
         return True
 
-    def _take(self, pointers: Iterable[str]) -> None:
+    def _quoted(self) -> list[str]:
+        targets = [target for fate in self.lost.values() for target in fate.targets]
+        return list(quotations(self.view, said_by(targets))) if targets else []
+
+    def _named(self) -> list[str]:
+        targets = [target for fate, _ in self.unnamed.values() for target in fate.targets]
+        return list(naming(self.view, names_of(targets, (shown for _, shown in self.unnamed.values()))))
+
+    def _take(self, pointers: Iterable[str]) -> bool:
+        """Take elements away; False where R4 requires one of them."""
         fresh = [path for path in pointers if not self.gone(path)]
+        if any(path.count("/") == 1 and self.elements.is_required(self.view.type, path) for path in fresh):
+            return False
         self.opinion.take([Edit(Op.CUT, path) for path in fresh], self.cause)
         self.cut.update(fresh)
+        return True
 
     def _go_on(self, at: str) -> bool:
         return self.gone(at) or self.go(at, Fate(Kind.CUT, self.cause, "Patient"))

@@ -34,6 +34,17 @@ NEVER_WITHHELD |= {"Patient", "PlanDefinition", "Questionnaire", "Measure", "Lib
 # "what says it again": elements that sum up or stand beside what a reference leads to.
 AGAIN = {"component", "conclusion", "conclusionCode", "description", "detail", "group", "interpretation", "media"}
 AGAIN |= {"mitigation", "note", "payload", "prediction", "presentedForm", "prognosisCodeableConcept", "reasonCode"}
+AGAIN |= {
+    "admitSource",
+    "comment",
+    "complication",
+    "dischargeDisposition",
+    "disposition",
+    "dosage",
+    "dosageInstruction",
+}
+AGAIN |= {"excludeFoodModifier", "followUp", "outcome", "outcomeCode", "patientInstruction", "paymentAmount"}
+AGAIN |= {"procedureCode", "processNote", "severity", "seriousness", "usedCode"}
 AGAIN |= {"signature", "summary", "title", "topic", "total", "totalGross", "totalNet", "totalPriceComponent", "value"}
 CLAIM_LISTS = {"diagnosis", "procedure", "supportingInfo", "careTeam", "item", "addItem"}
 

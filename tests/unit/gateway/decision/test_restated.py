@@ -1,11 +1,14 @@
 """What says a withheld record again: sums, prose, words beside a reference, quotations, titles of sections."""
 
+import json
+
 import pytest
 
 from tests.questions import (
     ACT_CODE,
     HARBOR,
     MERCY,
+    ROSA,
     SUBJECT,
     asked,
     bundle,
@@ -68,6 +71,88 @@ SAID_AGAIN = [
         title="note",
         event=[{"code": [SECRET], "detail": [TO_HIDDEN]}],
     ),
+    # Markers in every prose element that stands beside a reason, a ground, a part: one record a type.
+    *(
+        record(kind, reasonReference=[OPIOIDS], reasonCode=[SECRET], note=[SECRET], **needed)
+        for kind, needed in {
+            "CareTeam": {"participant": [{"member": MERCY}]},
+            "DeviceRequest": {"intent": "order", "codeCodeableConcept": {"text": "walker"}, "requester": MERCY},
+            "DeviceUseStatement": {"status": "active", "device": {"display": "walker"}, "source": MERCY},
+            "ImagingStudy": {"status": "available", "referrer": MERCY},
+            "MedicationAdministration": {
+                "status": "completed",
+                "medicationCodeableConcept": {"text": "drug"},
+                "effectiveDateTime": "2026",
+                "performer": [{"actor": MERCY}],
+            },
+            "MedicationRequest": {
+                "status": "active",
+                "intent": "order",
+                "medicationCodeableConcept": {"text": "drug"},
+                "requester": MERCY,
+                "dosageInstruction": [
+                    {"text": "daily", "patientInstruction": "SECRET"},
+                    {"patientInstruction": "SECRET"},
+                ],
+            },
+            "MedicationStatement": {
+                "status": "active",
+                "medicationCodeableConcept": {"text": "drug"},
+                "informationSource": MERCY,
+                "dosage": [{"text": "daily", "patientInstruction": "SECRET"}],
+            },
+            "Procedure": {"status": "completed", "performer": [{"actor": MERCY}]},
+            "ServiceRequest": {
+                "status": "active",
+                "intent": "order",
+                "code": {"text": "walk"},
+                "requester": MERCY,
+                "patientInstruction": "SECRET",
+            },
+        }.items()
+    ),
+    record(
+        "Communication",
+        status="completed",
+        sender=MERCY,
+        reasonReference=[OPIOIDS],
+        payload=[{"contentString": "SECRET"}],
+    ),
+    record(
+        "CommunicationRequest",
+        status="active",
+        requester=MERCY,
+        reasonReference=[OPIOIDS],
+        payload=[{"contentString": "SECRET"}],
+        note=[SECRET],
+    ),
+    record("DocumentManifest", status="current", author=[MERCY], content=[TO_HIDDEN, MERCY], description="SECRET"),
+    record(
+        "Goal",
+        lifecycleStatus="active",
+        description={"text": "rest"},
+        expressedBy=MERCY,
+        outcomeReference=[{"reference": "Observation/hid"}],
+        outcomeCode=[SECRET],
+    ),
+    record(
+        "Procedure",
+        status="completed",
+        performer=[{"actor": MERCY}],
+        complicationDetail=[OPIOIDS],
+        complication=[SECRET],
+    ),
+    observation("it", performer=[MERCY], focus=[OPIOIDS], valueString="SECRET"),
+    {
+        "resourceType": "Appointment",
+        "id": "it",
+        "status": "booked",
+        "participant": [{"actor": SUBJECT, "status": "accepted"}, {"actor": MERCY, "status": "accepted"}],
+        "supportingInformation": [OPIOIDS],
+        "description": "SECRET",
+        "comment": "SECRET",
+        "patientInstruction": "SECRET",
+    },
 ]
 
 
@@ -100,6 +185,90 @@ def test_a_report_keeps_its_conclusion_when_it_loses_who_made_it():
 
     assert [MERCY] == kept["performer"]
     assert "SECRET" == kept["conclusion"]
+
+
+PROGRAM = {"resourceType": "Organization", "id": "harbor", "name": "New Harbor Clinic", "alias": ["The Harbor House"]}
+ORDER = {"status": "active", "intent": "order", "code": {"text": "walk"}, "requester": MERCY}
+BY_PROGRAM = [
+    record(
+        "CarePlan",
+        activity=[
+            {"detail": {"status": "scheduled", "performer": [HARBOR], "description": "SECRET"}},
+            {"detail": {"status": "scheduled", "performer": [MERCY], "description": "kept"}},
+        ],
+        **PLAN,
+    ),
+    record(
+        "CarePlan", title="With New Harbor clinic", careTeam=[], contributor=[HARBOR, MERCY], description="kept", **PLAN
+    ),
+    record("ServiceRequest", performer=[HARBOR], note=[SECRET], patientInstruction="SECRET", **ORDER),
+    record("ServiceRequest", performer=[HARBOR], **ORDER)
+    | {"orderDetail": [{"text": "as the Harbor House has it"}, {"text": "kept"}]},
+    record(
+        "Communication",
+        status="completed",
+        sender=MERCY,
+        recipient=[HARBOR, MERCY],
+        payload=[{"contentString": "SECRET"}],
+    ),
+    {
+        "resourceType": "Task",
+        "id": "it",
+        "status": "requested",
+        "intent": "order",
+        "for": SUBJECT,
+        "requester": MERCY,
+        "owner": HARBOR,
+        "description": "SECRET",
+        "note": [SECRET],
+    },
+]
+
+
+@pytest.mark.parametrize("one", BY_PROGRAM, ids=lambda one: one["resourceType"])
+def test_what_describes_an_act_of_a_program_goes_with_its_name(one):
+    """The program's name goes, and so do what describes the act beside it and texts that hold the name (L033)."""
+    found = asked(searchset(one), context=[ROSA, PROGRAM])
+    left = text_of(found)
+
+    assert "disclosed" != verdicts(found)[f"{one['resourceType']}/it"]
+    assert not [word for word in ("SECRET", "arbor") if word in left], left
+
+
+@pytest.mark.parametrize("one", BY_PROGRAM, ids=lambda one: one["resourceType"])
+def test_what_others_do_stays_described(one):
+    """The positive control: the same record with a hospital in the program's place is whole."""
+    there = json.loads(json.dumps(one).replace("Organization/harbor", "Organization/mercy"))
+
+    assert there == released(asked(searchset(there), context=[ROSA]), "it")
+
+
+def test_a_required_sum_takes_its_record_along():
+    """What is paid for a withheld claim among others cannot be told apart from the sum: it goes whole."""
+    claim = {"reference": "Claim/hid"}
+    paid = {
+        "resourceType": "PaymentReconciliation",
+        "id": "it",
+        "status": "active",
+        "created": "2026",
+        "requestor": MERCY,
+    }
+    paid |= {
+        "paymentDate": "2026",
+        "paymentAmount": {"value": 30},
+        "detail": [{"type": {"text": "x"}, "request": claim}],
+    }
+    hid = {
+        "resourceType": "Claim",
+        "id": "hid",
+        "status": "active",
+        "use": "claim",
+        "patient": SUBJECT,
+        "provider": HARBOR,
+    }
+    found = asked(searchset(paid, hid))
+
+    assert "withheld" == verdicts(found)["PaymentReconciliation/it"]
 
 
 QUOTED = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "E11.9"}]}
