@@ -17,7 +17,7 @@ import msgspec
 from gateway import clock
 from gateway.bootstrap.files import Toolmaker, offers_of, read_profiles, read_reading, read_shelf, text_of
 from gateway.decision.bench import Tools
-from gateway.directory.lookups import as_program, sources_of
+from gateway.directory.lookups import classified, sources_of
 from gateway.directory.model import Directory
 from gateway.directory.reading import parse_directory
 from gateway.errors import ProfileError
@@ -89,16 +89,16 @@ class House:
         different = {policy.digest: policy for policy in policies.values()}
         tools = {digest: make(policy) for digest, policy in different.items()}
         offers = {digest: offers_of(policy, tools[digest].elements) for digest, policy in different.items()}
+        known = {digest: classified(directory, policy.kinds_of) for digest, policy in different.items()}
         doors = {}
         for route in settings.routes:
             name, policy = (route.tenant, route.name), policies[route.tenant, route.name]
-            doors[name] = self._door(route, directory, policy, tools[policy.digest], offers[policy.digest])
+            doors[name] = self._door(route, known[policy.digest], policy, tools[policy.digest], offers[policy.digest])
         return Live(directory, doors), _as_served(read_shelf(folders), policies.values(), settings.zone, make)
 
     def _door(
         self, route: Route, directory: Directory, policy: Policy, tools: Tools, offers: tuple[Offers, Offers]
     ) -> Door:
-        directory = as_program(directory, policy.kinds_of)
         owner = directory.participants.get(route.owner)
         if owner is None:
             raise ProfileError(f"route `{route.tenant}/{route.name}`: no participant `{route.owner}` in the directory")

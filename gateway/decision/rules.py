@@ -46,7 +46,7 @@ def party_matches(match: PartyMatch, party: Participant, policy: Policy) -> bool
     """Say whether a participant is one that `match` speaks of."""
     if match.types is not None and not match.types & policy.kinds_of(party.type):
         return False
-    if match.hipaa_covered is not None and match.hipaa_covered is not party.hipaa_covered:
+    if match.hipaa_covered is not None and match.hipaa_covered is not bool(party.hipaa_covered):
         return False
     if match.part2_program is not None and match.part2_program is not party.part2_program:
         return False

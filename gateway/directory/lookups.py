@@ -135,16 +135,21 @@ def about(
     )
 
 
-def as_program(directory: Directory, kinds_of: Callable[[str], Collection[str]]) -> Directory:
-    """Give the directory with every participant marked a Part 2 program whose type is a kind of one by `kinds_of`."""
-    marked = {
-        key: msgspec.structs.replace(party, part2_program=True)
-        for key, party in directory.participants.items()
-        if not party.part2_program and "part2_program" in kinds_of(party.type)
-    }
-    return (
-        msgspec.structs.replace(directory, participants={**directory.participants, **marked}) if marked else directory
-    )
+def classified(directory: Directory, kinds_of: Callable[[str], Collection[str]]) -> Directory:
+    """Give the directory with what the types of participants say of them, by `kinds_of`: `as_classified` of each."""
+    told = {key: as_classified(party, kinds_of) for key, party in directory.participants.items()}
+    return msgspec.structs.replace(directory, participants=told) if told != directory.participants else directory
+
+
+def as_classified(party: Participant, kinds_of: Callable[[str], Collection[str]]) -> Participant:
+    """Give a participant marked a Part 2 program where its type is a kind of one, and covered by HIPAA where its type
+    is a kind of covered entity (45 CFR 160.103) and the directory does not say otherwise."""
+    kinds = kinds_of(party.type)
+    covered = "hipaa_covered" in kinds if party.hipaa_covered is None else party.hipaa_covered
+    program = party.part2_program or "part2_program" in kinds
+    if covered is party.hipaa_covered and program is party.part2_program:
+        return party
+    return msgspec.structs.replace(party, hipaa_covered=covered, part2_program=program)
 
 
 @lru_cache(maxsize=1024)

@@ -20,11 +20,11 @@ from consent_store.model import Identifier, PatientKey
 class Participant(msgspec.Struct, frozen=True, kw_only=True):
     """One registered party. `references` are its records on the servers (`Organization/7`), `identifier_systems` the
     systems of the numbers it gives its patients, `purposes` what it may claim (None: the question did not limit it;
-    the data plane requires a list)."""
+    the data plane requires a list), `hipaa_covered` whether it is a covered entity (None: left out, its type tells)."""
 
     id: str
     type: str
-    hipaa_covered: bool = False
+    hipaa_covered: bool | None = None
     part2_program: bool = False
     references: frozenset[str] = frozenset()
     identifiers: frozenset[Identifier] = frozenset()

@@ -81,10 +81,11 @@ def purpose_text(purpose: Coding) -> str:
 def _participant(node: Node, types: Collection[str]) -> Participant:
     if not node.at("purposes").present:
         raise node.wrong("purposes is missing: list what it may claim, `[]` for nothing")
+    covered = node.at("hipaa_covered")
     return Participant(
         id=_word(node.at("id")),
         type=node.at("type").one_of(types),
-        hipaa_covered=node.at("hipaa_covered").flag(default=False),
+        hipaa_covered=covered.flag() if covered.present else None,
         part2_program=node.at("part2_program").flag(default=False),
         references=frozenset(_reference(item) for item in node.at("references").items()),
         identifiers=frozenset(_identifier(item) for item in node.at("identifiers").items()),

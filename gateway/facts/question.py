@@ -16,6 +16,7 @@ import msgspec
 from consent_store.dates import Period, parse_date
 from consent_store.model import Coding, Identifier
 from gateway.decision.model import Direction, Exchange, Initiator
+from gateway.directory.lookups import as_classified
 from gateway.directory.model import Agreement, Directory, Participant
 from gateway.directory.reading import AGREEMENT_TYPES, purpose_text
 from gateway.directory.vocabulary import ATTRIBUTES, DERIVED, EXCHANGE_FACTS, RESOURCE_FACTS, SUBJECT_FACTS
@@ -39,7 +40,7 @@ class _Identifier(_Strict, frozen=True):
 class _Participant(_Strict, frozen=True):
     id: str
     type: str
-    hipaa_covered: bool = False
+    hipaa_covered: bool | msgspec.UnsetType = msgspec.UNSET
     part2_program: bool = False
     references: tuple[str, ...] = ()
     identifiers: tuple[_Identifier, ...] = ()
@@ -185,11 +186,11 @@ def _participants(question: Question, policy: Policy) -> dict[str, Participant]:
         for name in one.attributes:
             if name not in ATTRIBUTES:
                 raise QuestionError(f"`participants`: `{one.id}` has the unknown attribute `{name}`")
-        found[one.id] = Participant(
+        party = Participant(
             id=one.id,
             type=one.type,
-            hipaa_covered=one.hipaa_covered,
-            part2_program=one.part2_program or "part2_program" in policy.kinds_of(one.type),
+            hipaa_covered=None if one.hipaa_covered is msgspec.UNSET else one.hipaa_covered,
+            part2_program=one.part2_program,
             references=frozenset(one.references),
             identifiers=_identifiers(one.identifiers),
             identifier_systems=frozenset(one.identifier_systems),
@@ -197,6 +198,7 @@ def _participants(question: Question, policy: Policy) -> dict[str, Participant]:
             attributes=one.attributes,
             name=one.name,
         )
+        found[one.id] = as_classified(party, policy.kinds_of)
     return found
 
 

@@ -10,11 +10,11 @@ from consent_store.model import ACT_REASON, Coding, Identifier, PatientKey
 from gateway.directory.lookups import (
     about,
     agreements_between,
-    as_program,
     attestations_of,
     attested,
     by_identifier,
     by_reference,
+    classified,
     client_of,
     covers_purpose,
     related,
@@ -189,9 +189,21 @@ def test_an_attestation_is_about_a_patient_by_record_or_identifier():
 
 def test_a_part_2_program_is_one_by_its_type():
     """A profile says which types are programs; the rest of the directory stays as it is."""
-    marked = as_program(directory(), lambda kind: {"part2_program"} if kind == "cma" else {kind})
+    marked = classified(directory(), lambda kind: {"part2_program"} if kind == "cma" else {kind})
     assert {"plan": False, "agency": True} == {one.id: one.part2_program for one in marked.participants.values()}
-    assert directory() == as_program(directory(), lambda kind: {kind})
+    plain = classified(directory(), lambda kind: {kind})
+    assert {False} == {one.part2_program for one in plain.participants.values()}
+    assert plain == classified(plain, lambda kind: {kind})
+
+
+@pytest.mark.parametrize(("said", "found"), [(None, True), (False, False), (True, True)])
+def test_a_covered_entity_is_one_by_its_type_unless_the_directory_says_otherwise(said, found):
+    """A health plan is covered by definition (45 CFR 160.103); of another type nothing is presumed."""
+    plan = Participant(id="plan", type="mco", hipaa_covered=said)
+    pantry = Participant(id="pantry", type="cbo")
+    parties = Directory(participants={"plan": plan, "pantry": pantry})
+    told = classified(parties, lambda kind: {"hipaa_covered"} if kind == "mco" else {kind})
+    assert {"plan": found, "pantry": False} == {one.id: one.hipaa_covered for one in told.participants.values()}
 
 
 def test_sources_are_those_that_patients_and_records_are_named_at():
@@ -210,7 +222,7 @@ def test_a_changed_directory_finds_what_it_holds():
     """What is found by patient or by sides is made anew with every change."""
     one = Attestation(fact="required_by_law", by="plan", name="a", recipient="agency")
     parts = directory(relationships=(Relationship(participant="plan", patient=ROSA),), attestations=(one,))
-    marked = as_program(parts, lambda kind: {"part2_program"})
+    marked = classified(parts, lambda kind: {"part2_program"})
     assert related(marked, "plan", ROSA, (), AT, UTC)
     assert (one,) == attestations_of(marked, SIDES) == attestations_of(marked, ("other", "agency"))
     assert () == attestations_of(marked, ("plan", "other"))
