@@ -7,10 +7,11 @@ Rules of this file
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from consent_store.model import Consent, Reference
 from gateway.decision.consents import ConsentAnswer, Permit, Relations, Target
 from gateway.decision.model import Exchange, SubjectFacts
 from gateway.directory.lookups import agreements_between
@@ -59,6 +60,7 @@ class Case(msgspec.Struct, frozen=True):
 Truth = bool | None
 
 
+_RELATED: Final = "RelatedPerson"
 REPRESENTATIVES: Final = "representatives_prove_authority"
 """The switch by which a consent that somebody else gave counts only where the authority was verified."""
 
@@ -93,8 +95,31 @@ def standing(case: Case) -> tuple[Permit, ...]:
 
 def _by_representative(permit: Permit) -> bool:
     """Say whether nobody but a related person gave the consent."""
-    givers = [(one.reference or one.type or "").split("/")[-2:][0] for one in permit.consent.performers]
-    return bool(givers) and all(giver == "RelatedPerson" for giver in givers)
+    givers = [_type_of(one, permit.consent) for one in permit.consent.performers]
+    return bool(givers) and all(giver == _RELATED for giver in givers)
+
+
+def _type_of(giver: Reference, consent: Consent) -> str:
+    """Give the type of who gave a consent, "" where it is not told; whoever is described inside it and is not shown to
+    be a Patient counts as another person."""
+    text = giver.reference
+    if text is None:
+        return (giver.type or "").rpartition("/")[2]
+    if text.startswith("#"):
+        return _RELATED if text[1:] not in _patients_inside(consent) else "Patient"
+    return "/".join(text.partition("/_history/")[0].split("/")[-2:-1])
+
+
+class _Inside(msgspec.Struct):
+    contained: tuple[dict[str, Any], ...] = ()
+
+
+def _patients_inside(consent: Consent) -> set[object]:
+    try:
+        inside = msgspec.json.decode(consent.raw, type=_Inside).contained
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return set()
+    return {one.get("id") for one in inside if one.get("resourceType") == "Patient"}
 
 
 def in_force_between(case: Case, types: frozenset[str]) -> tuple[Agreement, ...]:

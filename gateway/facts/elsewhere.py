@@ -85,7 +85,7 @@ class _Pointing:
         if Local(target.type, target.id) in self.listed:
             return one
         # Without a base it is text that is no reference, and still another text for every other thing.
-        place = f"{self.bases[0]}/{text}" if self.bases else f"elsewhere {text}"
+        place = f"{self.bases[0]}/{text}" if self.bases else f"elsewhere:/{text}"
         return Reference(place, one.type, one.identifier)
 
     def provision(self, rule: Provision) -> Provision:

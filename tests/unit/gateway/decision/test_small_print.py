@@ -16,8 +16,11 @@ from tests.questions import (
     PARTICIPANTS,
     asked,
     bundle,
+    consent,
     hidden,
     observation,
+    recipient,
+    rules,
     verdicts,
 )
 
@@ -83,3 +86,47 @@ def test_a_patient_s_own_number_makes_the_recipient_the_subject():
         parties = [*PARTICIPANTS, herself]
         found = asked(observation(), participants=parties, recipient="me", purpose="PATRQT", context=[rosa])
         assert effect == found["effect"], given
+
+
+AUTHORISED = {
+    **consent(
+        actor=[recipient({"reference": "Organization/valley"})],
+        purpose=[{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "TREAT"}],
+    ),
+    "sourceAttachment": {"title": "the signed form"},
+}
+INSIDE = [
+    {"resourceType": "RelatedPerson", "id": "rp", "patient": {"reference": "Patient/rosa"}},
+    {"resourceType": "Patient", "id": "herself"},
+]
+
+
+@pytest.mark.parametrize(
+    ("giver", "counts"),
+    [
+        ({"reference": "Patient/rosa"}, True),
+        ({"reference": "Patient/rosa/_history/2"}, True),
+        ({"reference": "#herself"}, True),
+        ({"reference": "#herself", "type": "RelatedPerson"}, True),
+        ({"identifier": {"system": "urn:mrn", "value": "7"}}, True),
+        ({"reference": "RelatedPerson/rp"}, False),
+        ({"reference": "RelatedPerson/rp/_history/2"}, False),
+        ({"reference": "http://ehr.example/fhir/RelatedPerson/rp/_history/2"}, False),
+        ({"reference": "#rp"}, False),
+        ({"reference": "#nobody"}, False),
+        ({"type": "RelatedPerson", "identifier": {"system": "urn:mrn", "value": "7"}}, False),
+        (
+            {
+                "type": "http://hl7.org/fhir/StructureDefinition/RelatedPerson",
+                "identifier": {"system": "urn:mrn", "value": "7"},
+            },
+            False,
+        ),
+    ],
+)
+def test_who_gave_a_consent_for_another_proves_authority(giver, counts):
+    """In whatever form a related person is named: without proven authority the consent does not count."""
+    given = {**AUTHORISED, "performer": [giver], "contained": INSIDE}
+    for proof, expected in (({}, counts), ({"verification": [{"verified": True}]}, True)):
+        found = asked(observation(), profile="us-programs", consents=[given | proof])
+        assert expected is ("hipaa-authorisation" in rules(found, "Observation/weight")), proof

@@ -81,7 +81,7 @@ def test_of_several_servers_a_consent_of_none_points_nowhere():
     """Filed by the patient's number alone: `Group/g` may be of either; what the directory lists for any is meant."""
     references = [actor("Group/g"), actor("Group/h"), actor("Organization/any")]
     (rule,) = read_here(of("", good(r4(provision=permit(actor=references))))).provisions
-    assert ["elsewhere Group/g", "elsewhere Group/h", "Organization/any"] == [
+    assert ["elsewhere:/Group/g", "elsewhere:/Group/h", "Organization/any"] == [
         a.reference.reference for a in rule.actors
     ]
 
