@@ -74,6 +74,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     switches: Mapping[str, bool] = {}  # choices the profile leaves to the operator, by name
     allow_open_upstream: bool = False  # serve although the upstream answers without credentials (L074)
     history: frozenset[str] = frozenset()  # types whose versions may be read (vread, history; L046, L047)
+    read_again: bool = False  # read every match again by its id: a label in either view counts (L002)
     provenance: bool = True  # ask the upstream who made a record, where a Part 2 program may have
     terminology: bool = False  # offer $expand, $lookup, $validate-code, $subsumes, $translate of the upstream
     writes: frozenset[str] = _PUSHES  # create (everything that is pushed), update, patch
@@ -289,6 +290,7 @@ def _route(tenant: str, name: str, node: Node) -> Route:
         switches={key: choice.flag() for key, choice in node.at("switches").entries()},
         allow_open_upstream=node.at("allow_open_upstream").flag(default=False),
         history=frozenset(_type_name(each) for each in node.at("history").items()),
+        read_again=node.at("read_again").flag(default=False),
         provenance=node.at("provenance").flag(default=True),
         terminology=node.at("terminology").flag(default=False),
         writes=_writes(node.at("writes")),

@@ -169,13 +169,15 @@ class _Judge:
         )
 
     def _agree(self, resolver: Resolver) -> None:
-        """Withhold every copy of a record of which one may not be released for itself (L002)."""
+        """Withhold every copy of a record of which one may not be released for itself, or of which one loses members
+        that another keeps (L002)."""
         copies: dict[Named, list[Opinion]] = {}
         for view in (*self.views, *self.beside):
             if (name := resolver.identity(view)) is not None:
                 copies.setdefault(name, []).append(self._opinion(view))
         for opinions in copies.values():
-            if not all(one.released for one in opinions):
+            lost = {frozenset(one.removed) for one in opinions}
+            if len(lost) > 1 or not all(one.released for one in opinions):
                 for one in opinions:
                     if one.released:
                         one.withhold(COPY_WITHHELD)

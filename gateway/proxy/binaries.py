@@ -53,7 +53,8 @@ async def binary(asked: Asked, interaction: Interaction, exchange: Exchange) -> 
     owners = await _owners(asked, view)
     entries = entries_of([view, *owners])
     views = tuple(entry.view for entry in entries if entry.view is not None)
-    judged = await judged_alone(asked, views, exchange, bundle=Bundle(type="collection", entries=entries))
+    bundle = Bundle(type="collection", entries=entries)
+    judged = await judged_alone(asked, views, exchange, bundle=bundle, found=True)
     manifest = judged.manifest
     record = compose_resource(views[0], judged.judgement, headers={}, manifest=manifest)
     if record is None or not owners or not all(_holds(asked, judged, one, view) for one in views[1:]):

@@ -36,7 +36,7 @@ from gateway.fhir.query import build_query
 from gateway.fhir.references import parse_base
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.strict import MalformedJson
-from gateway.fhir.view import ResourceView
+from gateway.fhir.view import ResourceView, read_resource
 from gateway.proxy.live import Door
 from gateway.proxy.upstream import NotHeeded
 from gateway.release.released import Held
@@ -72,6 +72,7 @@ class Context:
         self._views: dict[Name, ResourceView | None] = {}
         self._calls = asyncio.Semaphore(_AT_ONCE)
         self._pointed: dict[str, tuple[dict[Name, ResourceView], set[str]]] = {}
+        self._again: dict[Name, ResourceView] = {}
         self.untraced: set[str] = set()
         """Records, as `Type/id`, with more Provenances or roles than are read: nobody can say where they belong."""
 
@@ -97,6 +98,26 @@ class Context:
             raise
         found = ((name, self._views[name]) for name in names)
         return {name: view for name, view in found if view is not None}
+
+    async def again(self, views: Iterable[ResourceView]) -> tuple[ResourceView, ...]:
+        """Give records as the server reads them by id, which a search may have shown otherwise (L002). Raises
+        UpstreamFault where a call fails, or where a record that was found is not there."""
+        wanted = dict.fromkeys((view.type, view.id) for view in views if view.id is not None)
+        calls = (self._read(type_, id_) for type_, id_ in wanted if (type_, id_) not in self._again)
+        for found in await asyncio.gather(*calls):
+            self._again[found.type, found.id or ""] = found
+        return tuple(self._again[name] for name in wanted)
+
+    async def _read(self, type_: str, id_: str) -> ResourceView:
+        async with self._calls:
+            held = await self._door.upstream.read(type_, id_)
+        try:
+            view = read_resource(held.body, limits=self._limits) if held is not None else None
+        except MalformedJson as error:
+            raise UpstreamFault from error
+        if view is None or (view.type, view.id) != (type_, id_):
+            raise UpstreamFault
+        return view
 
     async def provenances(self, views: Iterable[ResourceView]) -> dict[Name, ResourceView]:
         """Give the Provenances that the server has of these records, those aside that are `untraced`. Raises
@@ -193,9 +214,20 @@ def next_of(bundle: Bundle, door: Door) -> str | None:
 
 
 async def gather(
-    document: Document, exchange: Exchange, context: Context, door: Door, directory: Directory, consents: ConsentStore
+    document: Document,
+    exchange: Exchange,
+    context: Context,
+    door: Door,
+    directory: Directory,
+    consents: ConsentStore,
+    *,
+    found: bool = False,
 ) -> Facts:
-    """Give the facts on which a document is judged. Raises UpstreamFault, and Unavailable without the consents."""
+    """Give the facts on which a document is judged. `found`: its records came by a search. What came so is read again
+    by id where the route says it, the context too: what is pointed at counts (L002).
+
+    Raises UpstreamFault, and Unavailable without the consents.
+    """
     own, source = door.own, door.route.source
     shown = door.route.provenance and provenance_tells(door.policy, directory, exchange)
     beside = await _records(document, context, door, shown=shown) if exchange.direction is Direction.READ else {}
@@ -208,8 +240,10 @@ async def gather(
         snapshot = await consents.snapshot(tuple(subjects.values()))
     except StoreUnavailable:
         raise Unavailable("the consents that this needs cannot be read") from None
-    found = [one for each in snapshot.values() if isinstance(each, Found) for one in each.consents]
-    named = await _named(found, context, door, directory, records=exchange.direction is Direction.READ)
+    theirs = [one for each in snapshot.values() if isinstance(each, Found) for one in each.consents]
+    named = await _named(theirs, context, door, directory, records=exchange.direction is Direction.READ)
+    again = (*(document.views if found else ()), *beside.values()) if door.route.read_again else ()
+    copies = await context.again(again) if exchange.direction is Direction.READ else ()
     return facts_of(
         exchange=exchange,
         policy=door.policy,
@@ -217,7 +251,7 @@ async def gather(
         own=own,
         outward=_outward(door) if exchange.direction is Direction.READ else None,
         source=source,
-        context=tuple(beside.values()),
+        context=(*beside.values(), *copies),
         named=tuple(named.values()),
         known=known,
         subjects=subjects,

@@ -46,7 +46,9 @@ async def document(asked: Asked, interaction: Interaction, exchange: Exchange) -
     views = [composition, *(records[name] for name in named if name in records)]
     entries = entries_of(views)
     bundle = Bundle(type="document", entries=entries)
-    judged = await judged_alone(asked, [entry.view for entry in entries if entry.view], exchange, bundle=bundle)
+    judged = await judged_alone(
+        asked, [entry.view for entry in entries if entry.view], exchange, bundle=bundle, found=True
+    )
     released = released_text(judged.document.views[0], judged.judgement)
     attested = "attester" in composition.tree
     if released is None or (attested and refused_whole(judged.document, judged.judgement)):

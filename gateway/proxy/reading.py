@@ -67,12 +67,14 @@ async def judged_alone(
     *,
     bundle: Bundle | None = None,
     copies: Sequence[ResourceView] = (),
+    found: bool = False,
 ) -> Judged:
     """Gather what records need and judge them as one document. `copies` are other versions of them: whatever either
-    says of itself counts (L002, L046). Raises UpstreamFault, Unavailable."""
+    says of itself counts (L002, L046); `found` as for `gather`. Raises UpstreamFault, Unavailable."""
     document = Document(tuple(views), bundle)
     context = Context(asked.door, asked.json_limits)
-    facts = await gather(document, exchange, context, asked.door, asked.directory, asked.services.consents)
+    services = asked.services
+    facts = await gather(document, exchange, context, asked.door, asked.directory, services.consents, found=found)
     if copies:
         facts = msgspec.structs.replace(facts, context=(*facts.context, *copies))
     return Judged(document, facts, judge(document, facts, asked.door.tools))

@@ -86,7 +86,8 @@ class Walker:
     async def judged(self, document: Document) -> Judgement:
         """Judge a document with what it refers to. Raises UpstreamFault, Unavailable."""
         asked = self.asked
-        facts = await gather(document, self.exchange, self.context, self.door, asked.directory, asked.services.consents)
+        consents = asked.services.consents
+        facts = await gather(document, self.exchange, self.context, self.door, asked.directory, consents, found=True)
         self.facts.append(facts)
         return judge(document, facts, self.door.tools)
 

@@ -28,6 +28,39 @@ async def test_L002_a_label_in_one_view_counts_in_all(scene, order):
     assert (nothing.json.get("entry"), nothing.json["total"]) == (found.json.get("entry"), found.json["total"])
 
 
+async def test_L002_what_a_search_shows_is_read_again(scene):
+    """A search shows a record without the label that it has by read; nothing else tells. At a route that reads again it
+    is not there, by search, by `_id`, as an include; at another it falls to the rule for what is unlabelled."""
+    labelled = observation("stale", meta={"security": PART2})
+    bare = observation("stale")
+    points = observation("points", focus=[{"reference": "Observation/stale"}])
+    paths = (
+        "Observation?patient=rosa",
+        "Observation?_id=stale",
+        "Observation?_id=points&_include=Observation:focus",
+    )
+    answers = []
+    for held, shown in (([points], [points]), ([points, labelled], [points, bare])):
+        scene.server.held = {}
+        scene.server.reset()
+        scene.server.hold(*held)
+        scene.server.lie("Observation?patient", searchset(*shown))
+        scene.server.lie("Observation?_id=stale", searchset(*shown[1:]))
+        scene.server.lie("Observation?_id=points", searchset(points, *shown[1:]))
+        answers.append([await scene.ask(f"/t/strict/{path}") for path in paths])
+    assert ["points"] == answers[1][0].ids
+    assert [one.json.get("entry") for one in answers[0]] == [one.json.get("entry") for one in answers[1]]
+    assert "stale" in (await scene.ask("Observation?patient=rosa")).ids
+
+
+async def test_L002_a_record_that_is_found_and_not_there_fails_all(scene):
+    """What a search shows and a read does not cannot be held against anything: 502, and nothing of the page."""
+    scene.server.lie("Observation?patient", searchset(observation(), observation("gone")))
+    found = await scene.ask("/t/strict/Observation?patient=rosa")
+    assert 502 == found.status
+    assert b"plain" not in found.body
+
+
 async def test_L003_what_is_unlabelled_is_not_free(scene):
     """Who may have what is normal gets a coded record, not a document, and nothing of an unknown patient."""
     await file(scene, consent("unlabelled", {"type": "permit", "securityLabel": [coding("N")]}))

@@ -21,6 +21,16 @@ BY_CONSENT = """\
         credentials: {{kind: basic, username: gateway, password: {{file: password}}}}
         public_url: http://consented.example/t/consented
         profile: base"""
+STRICT = """\
+      strict:
+        owner: mercy
+        upstream: {base}
+        source: story
+        credentials: {{kind: basic, username: gateway, password: {{file: password}}}}
+        public_url: http://strict.example/t/strict
+        profile: us-part2
+        read_again: true"""
+"""A route that reads what a search finds again by its id."""
 DOOR = "/t/consented"
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
