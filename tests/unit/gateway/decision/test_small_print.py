@@ -6,9 +6,11 @@ from consent_store.model import ACT_CODE, CONFIDENTIALITY, Coding
 from gateway.decision.combine import Ruling
 from gateway.decision.consent_scope import scope_of
 from gateway.decision.consents import Permit
-from gateway.decision.outbound import labels_out
+from gateway.decision.envelope import signed
+from gateway.decision.outbound import labels_out, meta_edits
 from gateway.fhir.confidentiality import Confidentiality
 from gateway.labels.model import Basis, Kind, Label, Labels
+from tests.consent_questions import view
 from tests.consents import good, r4
 from tests.questions import (
     HARBOR,
@@ -29,6 +31,7 @@ def test_a_record_of_nobody_we_know_counts_as_a_patient_s():
     """One that should name a patient and does not is withheld, and the answer says so of the whole."""
     found = asked(observation(subject={"display": "somebody"}))
     assert ("deny", {"Observation/weight": "withheld"}) == (found["effect"], verdicts(found))
+    assert {"unknown-patient"} == rules(found, "Observation/weight")
 
 
 def test_a_place_that_nothing_links_to_what_is_withheld_stays():
@@ -130,3 +133,98 @@ def test_who_gave_a_consent_for_another_proves_authority(giver, counts):
     for proof, expected in (({}, counts), ({"verification": [{"verified": True}]}, True)):
         found = asked(observation(), profile="us-programs", consents=[given | proof])
         assert expected is ("hipaa-authorisation" in rules(found, "Observation/weight")), proof
+
+
+@pytest.mark.parametrize(
+    ("meta", "edits"),
+    [
+        (None, [("insert", "/meta")]),
+        ({}, [("insert", "/meta/security")]),
+        ({"security": []}, [("replace", "/meta/security")]),
+        ({"security": [{"system": CONFIDENTIALITY, "code": "R", "extension": []}]}, [("replace", "/meta/security")]),
+        ({"security": [{"system": CONFIDENTIALITY, "code": "R", "display": "x"}]}, []),
+        ({"versionId": "1", "source": "#x"}, [("cut", "/meta/source"), ("insert", "/meta/security")]),
+        ({"extension": []}, [("insert", "/meta/security"), ("cut", "/meta/extension")]),
+        ("odd", [("replace", "/meta")]),
+    ],
+    ids=str,
+)
+def test_labels_go_where_there_is_a_place_for_them(meta, edits):
+    """Put in where there was none, in place of what there was, or not at all where it is the same."""
+    out = (Coding(CONFIDENTIALITY, "R"),)
+    seen = view({"resourceType": "Observation", "id": "x"} | ({} if meta is None else {"meta": meta}))
+    found = meta_edits(seen, out, Ruling(True, frozenset(), ()), False)
+    assert edits == [(one.op.value, one.path) for one in found]
+
+
+def test_labels_that_may_not_go_are_cut():
+    """With nothing to say in their place; where there are none there is nothing to cut."""
+    nothing = Ruling(True, frozenset(), ())
+    labelled = view({"resourceType": "Observation", "meta": {"security": [{"system": CONFIDENTIALITY, "code": "R"}]}})
+    assert [("cut", "/meta/security")] == [(one.op.value, one.path) for one in meta_edits(labelled, (), nothing, False)]
+    assert () == meta_edits(view({"resourceType": "Observation", "meta": {"versionId": "1"}}), (), nothing, False)
+
+
+@pytest.mark.parametrize(
+    ("type", "more", "effect"),
+    [
+        ("transaction", {}, "deny"),
+        ("message", {}, "deny"),
+        ("collection", {}, "permit_redacted"),
+        ("collection", {"signature": {"data": "eA=="}}, "deny"),
+    ],
+)
+def test_what_is_one_act_or_signed_goes_whole_or_not_at_all(type, more, effect):
+    """A transaction, a message, what somebody signed: without one of its entries it would be another."""
+    entries = [observation(), hidden()]
+    if type == "message":
+        entries.insert(
+            0, {"resourceType": "MessageHeader", "id": "h", "eventUri": "urn:x", "source": {"endpoint": "urn:y"}}
+        )
+    whole = bundle(*entries, type=type, **more)
+    for number, entry in enumerate(whole["entry"]) if type == "transaction" else ():
+        entry["request"] = {"method": "POST", "url": entry["resource"]["resourceType"]}
+        entry["fullUrl"] = f"urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e{number}"
+    assert effect == asked(whole, interaction={"type": type, "direction": "push"})["effect"]
+
+
+def test_a_bundle_inside_is_signed_by_its_composition_s_attester():
+    """Whatever odd things stand where its first entry should."""
+    assert signed({"signature": {}})
+    head = {"resourceType": "Composition", "attester": [{"mode": "legal"}]}
+    assert signed({"type": "document", "entry": [{"resource": head}]})
+    assert not signed({"type": "collection", "entry": [{"resource": head}]})
+    odd = ["attester", 7, None, ["attester"]]
+    assert [] == [one for one in odd if signed({"type": "document", "entry": [{"resource": one}]})]
+    assert not signed({"type": "document", "entry": ["resource"]})
+    assert not signed({"type": "document", "entry": "resource"})
+
+
+def test_what_stands_in_a_withheld_record_says_so():
+    """Its cause is the withheld one outside, a refusal at the gateway's own discretion that nothing suspends."""
+    inner = {"resourceType": "Organization", "id": "inside"}
+    found = asked(hidden(contained=[inner], serviceProvider=HARBOR))
+    (outer, inside) = found["decisions"]
+    assert "withheld" == outer["verdict"] == inside["verdict"]
+    (cause,) = (one for one in inside["because"] if one["rule"] == "outer-withheld")
+    assert ("residue", "deny", "discretionary") == (cause["layer"], cause["effect"], cause["class"])
+
+
+def test_labels_used_name_the_highest_level_alone_and_first():
+    """Of several levels that were given the decision is made on the highest."""
+    given = [{"system": CONFIDENTIALITY, "code": code} for code in ("N", "R")]
+    given.append({"system": ACT_CODE, "code": "HIV"})
+    (decision,) = asked(observation(meta={"security": given}))["decisions"]
+    codes = [one["code"] for one in decision["labels_in"]]
+    assert ("R", 1) == (codes[0], sum(code in "ULMNRV" for code in codes))
+    assert "HIV" in codes
+
+
+def test_of_an_extension_that_only_might_tell_something_the_telling_part_goes():
+    """A reference to what is not known takes its own part along, not what stands beside it."""
+    parts = [
+        {"url": "note", "valueString": "kept"},
+        {"url": "about", "valueReference": {"reference": "Condition/elsewhere"}},
+    ]
+    found = asked(observation(performer=[MERCY], extension=[{"url": "urn:x", "extension": parts}]))
+    assert [{"url": "urn:x", "extension": parts[:1]}] == found["released"]["extension"]

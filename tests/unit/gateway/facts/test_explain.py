@@ -412,3 +412,13 @@ def test_an_explanation_is_the_same_every_time():
     asking = question(bundle(observation(), hidden(), condition("hiv", "B20")), consents=[consent("deny")])
 
     assert told(asking) == told(asking)
+
+
+def test_a_rule_that_is_for_this_purpose_is_not_told_to_be_for_another():
+    """What keeps it is told alone (the purpose of care management, without the relationship it needs)."""
+    why = {one["rule"]: [reason["reason"] for reason in one["why"]] for one in record(question(observation()))["rules"]}
+    managed = record(question(observation(), purpose="CAREMGT"))
+    kept = {one["rule"]: [reason["reason"] for reason in one["why"]] for one in managed["rules"]}
+    assert "other_purpose" in why["hipaa-operations"]
+    assert "other_purpose" not in kept["hipaa-operations"]
+    assert kept["hipaa-operations"]
