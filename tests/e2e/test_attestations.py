@@ -82,7 +82,9 @@ RECORDS = [
     patient("dora", birthDate="1981-03-01"),
     patient("ben", birthDate="2008-03-01"),
     patient("cleo"),
-    *(plan(f"{whose}-plan", whose) for whose in ("ana", "dora", "ben", "cleo")),
+    patient("max", birthDate="2008"),
+    patient("nina", birthDate="2007"),
+    *(plan(f"{whose}-plan", whose) for whose in ("ana", "dora", "ben", "cleo", "max", "nina")),
     visit("ana-program", "ana", "recovery"),
     {"resourceType": "Organization", "id": "mercy"},
     {"resourceType": "Organization", "id": "recovery"},
@@ -275,6 +277,17 @@ async def test_L093_a_patient_of_unknown_age_is_no_adult(gate):
     """Without a birth date nobody is taken for an adult."""
     assert 200 == (await read(gate, "CarePlan/ana-plan", "valley-ehr")).status
     assert 404 == (await read(gate, "CarePlan/cleo-plan", "valley-ehr")).status
+
+
+async def test_L093_of_a_year_alone_the_last_day_counts(gate):
+    """Who may still be seventeen is no adult: a birth date of a year is that year's last day."""
+    before = gate.services.clock
+    gate.serve_with(clock=lambda: datetime(2026, 6, 1, tzinfo=UTC))
+    try:
+        found = [await read(gate, f"CarePlan/{one}-plan", "valley-ehr") for one in ("max", "nina")]
+    finally:
+        gate.serve_with(clock=before)
+    assert [404, 200] == [one.status for one in found]
 
 
 async def test_a_program_is_one_by_its_type(gate):
