@@ -113,7 +113,7 @@ def _print(found: dict[str, Any]) -> None:
 
 
 @app.command()
-def label(
+def label(  # noqa: PLR0913, PLR0917  the options of the command
     file: Annotated[
         str, typer.Argument(help="A resource, a Bundle, or NDJSON (by its name, or --ndjson); - for stdin.")
     ],
@@ -127,6 +127,7 @@ def label(
         typer.Option(help="Records that the file refers to (encounters, organisations); held in memory."),
     ] = None,
     compare: Annotated[Path | None, typer.Option(help="The same records labelled by hand.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="How many processes label NDJSON.")] = 1,
     profiles: Profiles = None,
 ) -> None:
     """Write the labels of records into them, as the gateway would decide by (docs/labels.md)."""
@@ -135,7 +136,8 @@ def label(
         known = bootstrap.read_directory(directory, policy) if directory else None
         beside = [view for path in context or () for view in records_in(path)]
         run_of = Run(Labeller(policy, tools, known, beside), compared_with(compare), _err)
-        began, size = time.perf_counter(), _label(file, run_of, lines=ndjson or Path(file).suffix in LINES)
+        began = time.perf_counter()
+        size = _label(file, run_of, processes if ndjson or Path(file).suffix in LINES else 0)
     except ProfileError as wrong:
         _stop(wrong.message, 3)
     except QuestionError as wrong:
@@ -145,8 +147,9 @@ def label(
         raise typer.Exit(2)
 
 
-def _label(file: str, run_of: Run, *, lines: bool) -> int:
-    """Label a file to stdout; give its size. Raises QuestionError for a single document that cannot be labelled."""
+def _label(file: str, run_of: Run, processes: int) -> int:
+    """Label a file to stdout, NDJSON in so many processes (0: it is one document); give its size. Raises QuestionError
+    for a single document that cannot be labelled."""
     size = 0
 
     def advance(more: int) -> None:
@@ -158,8 +161,8 @@ def _label(file: str, run_of: Run, *, lines: bool) -> int:
         source = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115  closed below
         with progress(_err) as bar, source:
             task = bar.add_task("", total=None if file == "-" else Path(file).stat().st_size)
-            if lines:
-                run_of.lines(source, sys.stdout.buffer, advance)
+            if processes:
+                run_of.lines(source, sys.stdout.buffer, advance, processes)
             else:
                 raw = source.read()
                 sys.stdout.buffer.write(run_of.label(raw) + b"\n")

@@ -1,13 +1,17 @@
 """`consent-gateway label`: records from a file, labelled, to stdout; a table, a comparison and the progress to stderr.
 
 Rules of this file (docs/labels.md)
-1. NDJSON is labelled line by line and nothing of a line is kept: memory does not grow with the file.
+1. NDJSON is labelled line by line and nothing of a line is kept: memory does not grow with the file. Several processes
+   take pieces of it in turn; no more pieces are under way than twice as many, and they are written in their order.
 2. A line that cannot be read is told by number and left out; the run goes on and its end says so.
 3. Of a record nothing is told on stderr but its type and id, and that only where a comparison was asked for.
 """
 
+import multiprocessing
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -25,6 +29,7 @@ from gateway.fhir.view import ResourceView, every_view
 
 LINES: Final = frozenset({".ndjson", ".jsonl"})
 _MIB: Final = 1 << 20
+_PIECE: Final = _MIB  # bytes of NDJSON that a process takes at once
 
 
 class Run:
@@ -35,18 +40,30 @@ class Run:
         self.tally = Tally()
         self.unread = 0
 
-    def lines(self, source: BinaryIO, out: BinaryIO, advance: Callable[[int], object]) -> None:
-        """Label NDJSON: one resource or Bundle a line."""
-        for number, line in enumerate(source, 1):
-            advance(len(line))
-            if not line.strip():
-                continue
-            try:
-                out.write(self.label(line.strip()) + b"\n")
-            except (MalformedJson, ValueError) as wrong:
+    def lines(self, source: BinaryIO, out: BinaryIO, advance: Callable[[int], object], processes: int = 1) -> None:
+        """Label NDJSON: one resource or Bundle a line. A comparison is counted in one process."""
+        before = 0
+        for size, piece in _labelled(self, source, processes if self.comparison is None else 1):
+            out.write(piece.text)
+            self.tally.merge(piece.tally)
+            for number, wrong in piece.unread:
                 self.unread += 1
-                self.err.print(f"line {number}: {wrong}", style="red", highlight=False, markup=False)
+                self.err.print(f"line {before + number}: {wrong}", style="red", highlight=False, markup=False)
+            before += piece.lines
+            advance(size)
         out.flush()
+
+    def piece(self, lines: list[bytes]) -> "Piece":
+        """Label some lines of NDJSON."""
+        alone, made = Run(self.labeller, self.comparison, self.err), Piece(lines=len(lines))
+        texts = []
+        for number, line in enumerate(map(bytes.strip, lines), 1):
+            try:
+                texts += [alone.label(line), b"\n"] if line else []
+            except (MalformedJson, ValueError) as wrong:
+                made.unread.append((number, str(wrong)))
+        made.text, made.tally = b"".join(texts), alone.tally
+        return made
 
     def label(self, raw: bytes) -> bytes:
         """Label one resource or Bundle. Raises MalformedJson or ValueError."""
@@ -59,6 +76,46 @@ class Run:
             for one in self.labeller.label(document, received=False):
                 self.comparison.add(one)
         return text
+
+
+class Piece:
+    """Some lines of NDJSON, labelled: their text, what was counted, and which could not be read (their number, why)."""
+
+    def __init__(self, lines: int) -> None:
+        self.lines, self.text, self.tally = lines, b"", Tally()
+        self.unread: list[tuple[int, str]] = []
+
+
+def _labelled(run: Run, source: BinaryIO, processes: int) -> Iterator[tuple[int, Piece]]:
+    """Give the pieces of a file in their order, each with how many bytes of the file it was."""
+    pieces = iter(lambda: source.readlines(_PIECE), [])
+    if processes < 2:
+        yield from ((sum(map(len, lines)), run.piece(lines)) for lines in pieces)
+        return
+    # Forked, so that lists and directory are shared and not sent.
+    context = multiprocessing.get_context("fork")
+    waiting: deque[tuple[int, Future[Piece]]] = deque()
+    with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(run,)) as pool:
+        for lines in pieces:
+            waiting.append((sum(map(len, lines)), pool.submit(_piece, lines)))
+            if len(waiting) > 2 * processes:
+                size, oldest = waiting.popleft()
+                yield size, oldest.result()
+        yield from ((size, one.result()) for size, one in waiting)
+
+
+_run: Run | None = None
+
+
+def _begin(run: Run) -> None:
+    global _run  # noqa: PLW0603  what a forked process works by
+    _run = run
+
+
+def _piece(lines: list[bytes]) -> Piece:
+    if _run is None:
+        raise RuntimeError("a process that was not begun")
+    return _run.piece(lines)
 
 
 def records_in(path: Path) -> Iterator[ResourceView]:

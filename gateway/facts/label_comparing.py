@@ -151,3 +151,11 @@ class Tally:
         self.resources.update({code for code, _ in said})
         for code, basis in said:
             self.codes.setdefault(code, Counter())[basis] += 1
+
+    def merge(self, other: "Tally") -> None:
+        """Take what another counted."""
+        self.types.update(other.types)
+        self.levels.update(other.levels)
+        self.resources.update(other.resources)
+        for code, bases in other.codes.items():
+            self.codes.setdefault(code, Counter()).update(bases)

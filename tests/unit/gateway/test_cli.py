@@ -213,6 +213,23 @@ def test_lines_are_labelled_one_by_one_and_a_bad_one_does_not_stop_the_rest(tmp_
     assert "2 resources labelled" in result.stderr
 
 
+def test_several_processes_write_what_one_writes(tmp_path, monkeypatch):
+    """Pieces go to processes in turn: the same text in order, the same counts, the same number of a bad line."""
+    monkeypatch.setattr("gateway.label_command._PIECE", 300)
+    lines = [json.dumps(record(f"r{number}", "B20" if number % 3 else "I10")) for number in range(40)]
+    file = tmp_path / "condition.ndjson"
+    file.write_text("\n".join([*lines[:20], "{", "", *lines[20:]]))
+
+    one, many = (run("label", str(file), "--profile", "us-hipaa", "--processes", n) for n in ("1", "2"))
+
+    assert one.stdout == many.stdout
+    assert [f"r{number}" for number in range(40)] == [json.loads(line)["id"] for line in many.stdout.splitlines()]
+    assert "line 21: " in many.stderr
+    assert [line.split()[:2] for line in one.stderr.splitlines()[2:]] == [
+        line.split()[:2] for line in many.stderr.splitlines()[2:]
+    ]
+
+
 def test_a_comparison_tells_precision_recall_and_every_disagreement(tmp_path):
     """The hand says HIV of both; the gateway finds one."""
     hand = tmp_path / "hand.ndjson"
