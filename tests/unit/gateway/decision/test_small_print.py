@@ -226,5 +226,6 @@ def test_of_an_extension_that_only_might_tell_something_the_telling_part_goes():
         {"url": "note", "valueString": "kept"},
         {"url": "about", "valueReference": {"reference": "Condition/elsewhere"}},
     ]
-    found = asked(observation(performer=[MERCY], extension=[{"url": "urn:x", "extension": parts}]))
-    assert [{"url": "urn:x", "extension": parts[:1]}] == found["released"]["extension"]
+    url = "http://hl7.org/fhir/StructureDefinition/of-two-parts"
+    found = asked(observation(performer=[MERCY], extension=[{"url": url, "extension": parts}]))
+    assert [{"url": url, "extension": parts[:1]}] == found["released"]["extension"]
