@@ -31,7 +31,7 @@ from tests.attack.records import ROSA, observation, refusal, transaction
 from tests.attack.scene import spellings
 from tests.attack.worlds import consent
 from tests.e2e.world import AUDIENCE, HOSPITAL, PLAN
-from tests.faults.servers import REFUSERS, WAYS, Gateway, Upstream
+from tests.faults.servers import REFUSERS, STARTS_S, WAYS, Gateway, Upstream
 from tests.fuzz.requests import SECRET
 
 _SECRETS = spellings(SECRET.encode())
@@ -132,7 +132,7 @@ class Faults:
         return time.monotonic() - began
 
     async def _good(self) -> None:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(STARTS_S):
             while await self._ask("GET", "/t/hospital/Observation/plain", PLAN) != 200:  # noqa: ASYNC110  asked, not told
                 await asyncio.sleep(0.02)
 

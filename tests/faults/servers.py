@@ -20,6 +20,9 @@ from tests.e2e.world import USER, settings_text, write_files
 from tests.fuzz.requests import HELD, LIES
 from tests.stub_upstream import Raw, Seen, StubUpstream
 
+STARTS_S = 600.0
+"""How long a start may take, and an answer after it: on a machine whose cores are all taken, minutes."""
+
 WAYS = ("well", "killed", "stalled", "slowed", "garbage")
 REFUSERS = 200
 """Patients f0, f1 … who may refuse in the course of a run."""
@@ -116,7 +119,7 @@ class Gateway:
             self._process = await asyncio.create_subprocess_exec(
                 command, "serve", "--config", self._config, stdout=log, stderr=log
             )
-        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(STARTS_S), aiohttp.ClientSession() as session:
             while not await self._lives(session):
                 if self._process.returncode is not None:
                     raise RuntimeError(self.log.read_text()[-2000:])
