@@ -1,0 +1,268 @@
+"""Conditions that are derived, each on both of its sides: what it takes to hold, and what is not enough."""
+
+from datetime import UTC
+
+import msgspec
+import pytest
+
+from consent_store.dates import Period, parse_date
+from consent_store.model import Identifier
+from gateway.decision.case import Case
+from gateway.decision.conditions import hold
+from gateway.decision.model import Answer
+from gateway.directory.model import Agreement, Directory, Participant
+from gateway.policy.model import Condition
+from tests.consent_questions import AT, ask, exchange, relations, subject, target
+from tests.consents import actor, good, permit, r4
+from tests.questions import SHELF
+
+POLICY = msgspec.structs.replace(SHELF.policies["us-ca-calaim"], zone=UTC)
+PLAN, THIRD = Participant(id="plan", type="mcp"), Participant(id="third", type="cbo")
+
+
+def party(type, id="party", **more):
+    """A participant of some type."""
+    return Participant(id=id, type=type, **more)
+
+
+def case(discloser=None, recipient=None, *agreements, purpose="TREAT", consents=(), codes=(), **more):
+    """A record about which these consents were asked, between these two."""
+    discloser = discloser or party("provider_general", "discloser", references=frozenset({"Organization/o1"}))
+    recipient = recipient or party("mcp", "recipient", references=frozenset({"Organization/o7"}))
+    asked = exchange(purpose, discloser=discloser, recipient=recipient)
+    known = {one.id: one for one in (PLAN, THIRD, discloser, recipient)}
+    about = target(None, *codes)
+    return Case(
+        policy=POLICY,
+        directory=Directory(known, agreements=agreements),
+        exchange=asked,
+        relations=relations(),
+        subject=subject(Identifier("urn:mrn", "7")),
+        target=about,
+        consents=ask(*consents, about=about, asked=asked),
+        **more,
+    )
+
+
+def agreement(kind, *between, **more):
+    """An agreement."""
+    return Agreement(type=kind, between=frozenset(between or ("discloser", "recipient")), **more)
+
+
+OVER = Period(end=parse_date("2020"))
+"""A period that ended before the question."""
+
+
+@pytest.mark.parametrize("kind", ["BAA", "CNDA", "DEAA", "QSOA"])
+def test_each_of_four_agreements_is_legal_assurance(kind):
+    """One of them between the two, in force and about something; a scope of work is none."""
+    assert hold(Condition.LEGAL_ASSURANCE, case(None, None, agreement(kind)))
+    for other in (
+        agreement("SOW"),
+        agreement(kind, period=OVER),
+        agreement(kind, data=frozenset()),
+        agreement(kind, "discloser", "third"),
+    ):
+        assert not hold(Condition.LEGAL_ASSURANCE, case(None, None, other))
+
+
+def test_a_scope_of_work_is_one_in_writing():
+    """Another agreement is none; what the scope lists is within it."""
+    assert hold(Condition.WRITTEN_SCOPE_OF_WORK, case(None, None, agreement("SOW")))
+    assert not hold(Condition.WRITTEN_SCOPE_OF_WORK, case(None, None, agreement("BAA")))
+    within = Condition.ITEM_WITHIN_SCOPE_OF_WORK
+    listed = agreement("SOW", data=frozenset({"housing"}))
+    assert hold(within, case(None, None)) is None
+    assert hold(within, case(None, None, agreement("SOW")))
+    assert hold(within, case(None, None, listed, categories=frozenset({"housing", "claims"})))
+    assert hold(within, case(None, None, listed, categories=frozenset({"claims"}))) is False
+
+
+def test_business_associates_of_a_plan():
+    """The recipient is the plan and has the agreement; or the recipient has it with any plan, in force."""
+    acts = Condition.ACTS_AS_BUSINESS_ASSOCIATE_OF_PLAN
+    assert hold(acts, case(None, None, agreement("BAA")))
+    assert not hold(acts, case(None, None))
+    assert not hold(acts, case(None, party("cbo", "recipient"), agreement("BAA")))
+    has = Condition.RECIPIENT_IS_BUSINESS_ASSOCIATE_OF_MCP
+    worker = party("cbo", "recipient")
+    assert hold(has, case(None, worker, agreement("BAA", "recipient", "plan")))
+    for other in (
+        agreement("SOW", "recipient", "plan"),
+        agreement("BAA", "discloser", "plan"),
+        agreement("BAA", "recipient", "third"),
+        agreement("BAA", "recipient", "plan", period=OVER),
+    ):
+        assert not hold(has, case(None, worker, other))
+    assert not hold(has, case(None, None, agreement("BAA", "recipient", "third")))
+
+
+def test_who_holds_data_for_another_discloses_what_that_agreement_covers():
+    """An agreement with somebody else must cover the purpose; one between the two, or that ended, bars nothing."""
+    covers = Condition.BAA_PERMITS_CARE_COORDINATION
+    operations, treatment = frozenset({"HOPERAT"}), frozenset({"TREAT"})
+    assert hold(covers, case(None, None))
+    assert hold(covers, case(None, None, agreement("BAA", "discloser", "third", purposes=treatment)))
+    assert not hold(covers, case(None, None, agreement("BAA", "discloser", "third", purposes=operations)))
+    for other in (
+        agreement("BAA", purposes=operations),
+        agreement("BAA", "recipient", "third", purposes=operations),
+        agreement("SOW", "discloser", "third", purposes=operations),
+        agreement("BAA", "discloser", "third", purposes=operations, period=OVER),
+    ):
+        assert hold(covers, case(None, None, other))
+
+
+@pytest.mark.parametrize(
+    ("discloser", "recipient", "holds"),
+    [
+        ("county_social_services", "dhcs", True),
+        ("dhcs", "county_health_dept", True),
+        ("county_social_services", "mcp", False),
+        ("mcp", "county_social_services", False),
+        ("dhcs", "mcp", False),
+    ],
+)
+def test_agencies_on_both_sides(discloser, recipient, holds):
+    """Of a county, or the Medicaid agency: both of them."""
+    found = case(party(discloser, "discloser"), party(recipient, "recipient"))
+    assert holds is hold(Condition.COUNTY_AGENCY_OR_DHCS_ONLY, found)
+
+
+@pytest.mark.parametrize(
+    ("condition", "side", "attribute", "met"),
+    [
+        (Condition.NO_USDA_FUNDING, "discloser", "usda_funding", False),
+        (Condition.REQUESTER_WITHOUT_CJIS_ACCESS, "recipient", "requester_has_cjis_access", False),
+    ],
+)
+def test_an_attribute_of_a_party_says_it_or_it_is_not_known(condition, side, attribute, met):
+    """Said so, said not so, or not said; what is no truth value says nothing."""
+    for value, expected in ((met, True), (not met, False), ("yes", None)):
+        sides = {"discloser": party("cbo", "discloser"), "recipient": party("cbo", "recipient")}
+        sides[side] = party("cbo", side, attributes={attribute: value})
+        assert hold(condition, case(sides["discloser"], sides["recipient"])) is expected
+        other = "recipient" if side == "discloser" else "discloser"
+        sides = {side: party("cbo", side), other: party("cbo", other, attributes={attribute: value})}
+        assert hold(condition, case(sides["discloser"], sides["recipient"])) is None
+
+
+@pytest.mark.parametrize(
+    ("purpose", "care", "administration"),
+    [
+        ("TREAT", True, False),
+        ("COC", True, False),
+        ("CAREMGT", True, True),
+        ("HPAYMT", False, True),
+        ("HOPERAT", False, True),
+        ("ENROLLM", False, True),
+        ("HPRGRP", False, True),
+        ("HRESCH", False, False),
+    ],
+)
+def test_purposes_of_care_and_of_administration(purpose, care, administration):
+    """By the purposes under each (42 CFR 431.302)."""
+    found = case(purpose=purpose)
+    assert care is hold(Condition.PURPOSE_CARE_COORDINATION, found)
+    assert administration is hold(Condition.MEDI_CAL_ADMINISTRATION, found)
+
+
+def test_who_provides_care():
+    """By the discloser's type."""
+    assert hold(Condition.DISCLOSER_IS_HEALTH_CARE_PROVIDER, case())
+    assert not hold(Condition.DISCLOSER_IS_HEALTH_CARE_PROVIDER, case(party("cbo", "discloser")))
+
+
+PERMITTING = good(r4(provision=permit()))
+NAMING = good(r4(provision=permit(actor=[actor("Organization/o7")])))
+REFUSING = good(r4(provision={"type": "deny"}))
+
+
+@pytest.mark.parametrize(
+    ("consents", "answer", "on_form", "within", "silent"),
+    [
+        ([], Answer.NOT_APPLICABLE, False, False, True),
+        ([PERMITTING], Answer.PERMIT, False, True, True),
+        ([NAMING], Answer.PERMIT, True, True, True),
+        ([REFUSING], Answer.DENY, False, False, False),
+    ],
+)
+def test_what_the_consents_say(consents, answer, on_form, within, silent):
+    """A permit, one that names the recipient, a refusal."""
+    found = case(consents=consents)
+    assert answer is found.consents.answer
+    assert on_form is hold(Condition.RECIPIENT_ON_CONSENT_FORM, found)
+    assert on_form is hold(Condition.BAA_OR_CONSENT, found)
+    assert within is hold(Condition.ITEM_WITHIN_CONSENT_DESCRIPTION, found)
+    assert silent is hold(Condition.NO_INDIVIDUAL_OBJECTION, found)
+    assert hold(Condition.BAA_OR_CONSENT, case(None, None, agreement("BAA"), consents=consents))
+
+
+@pytest.mark.parametrize(
+    ("says", "without", "with_one"), [(True, False, True), (False, True, True), (None, True, True)]
+)
+def test_a_policy_of_the_discloser_s_own_that_wants_consent(says, without, with_one):
+    """It is met by a consent that names the recipient; one that is not known bars nothing."""
+    attributes = {} if says is None else {"local_policy_requires_consent": says}
+    references = frozenset({"Organization/o1"})
+    discloser = party("cbo", "discloser", references=references, attributes=attributes)
+    assert without is hold(Condition.NO_LOCAL_POLICY_BAR, case(discloser))
+    assert with_one is hold(Condition.NO_LOCAL_POLICY_BAR, case(discloser, consents=[NAMING]))
+
+
+def test_a_release_that_the_sender_holds():
+    """Given to it, by its reference or its number, and for this recipient."""
+    number = {"system": "urn:npi", "value": "1"}
+    mine = Identifier("urn:npi", "1")
+    discloser = party("cbo", "discloser", references=frozenset({"Organization/o1"}), identifiers=frozenset({mine}))
+    to_it = permit(actor=[actor("Organization/o7")])
+    own = Condition.SENDER_OWN_RELEASE_ON_FILE
+    for custodian in ({"reference": "Organization/o1"}, {"identifier": number}):
+        assert hold(own, case(discloser, consents=[good(r4(provision=to_it, organization=[custodian]))]))
+    general = good(r4(provision=permit(), organization=[{"identifier": number}]))
+    assert not hold(own, case(discloser, consents=[general]))
+    assert not hold(own, case(discloser, consents=[good(r4(provision=to_it, organization=None))]))
+
+
+def test_a_representative_proves_authority():
+    """Where one gave it; where nobody but the patient did, nothing is to be proven."""
+    proven = {"verification": [{"verified": True}]}
+    by_another = {"performer": [{"reference": "RelatedPerson/r"}]}
+    has = Condition.REPRESENTATIVE_HAS_LEGAL_AUTHORITY
+    assert hold(has, case(consents=[good(r4(provision=permit(), **by_another, **proven))]))
+    assert hold(has, case(consents=[good(r4(provision=permit(), **by_another))])) is False
+    assert hold(has, case(consents=[PERMITTING])) is None
+
+
+def test_what_labels_bar():
+    """What was paid in full by oneself; HIV from a public health agency."""
+    assert not hold(Condition.NO_SELF_PAY_RESTRICTION, case(codes=["HIPAASelfPay"]))
+    assert hold(Condition.NO_SELF_PAY_RESTRICTION, case(codes=["HIV"]))
+    agency = party("local_public_health_agency", "discloser")
+    bars = Condition.NOT_PUBLIC_HEALTH_AGENCY_HIV_DATA
+    assert not hold(bars, case(agency, codes=["HIV"]))
+    assert hold(bars, case(agency, codes=["MH"]))
+    assert hold(bars, case(codes=["HIV"]))
+
+
+def test_an_item_that_came_from_a_plan():
+    """Shown by a Provenance, or stated of the record."""
+    same = Condition.HH_RECEIVED_SAME_ITEM_FROM_MCO
+    assert hold(same, case(came_from=lambda: frozenset({"plan"})))
+    assert hold(same, case(came_from=lambda: frozenset({"third"}))) is None
+    assert hold(same, case(stated={same.value: True}))
+    assert hold(same, case(stated={same.value: False})) is False
+
+
+def test_a_form_is_said_to_be_one_and_names_the_recipient():
+    """Both; said not to be one, or not said, it is none or not known."""
+    form = Condition.CONSENT_MEETS_VAWA_FORM
+    assert hold(form, case(stated={form.value: True}, consents=[NAMING]))
+    assert hold(form, case(stated={form.value: True}, consents=[PERMITTING])) is False
+    assert hold(form, case(stated={form.value: False}, consents=[NAMING])) is False
+    assert hold(form, case(consents=[NAMING])) is None
+
+
+def test_the_instant_of_the_questions():
+    """The periods above are meant to be over, or not, at this instant."""
+    assert AT == case().exchange.at
