@@ -211,6 +211,53 @@ def test_nothing_released_tells_of_what_is_withheld(name, shared, capsys):
     assert counts["disclosed"] + counts["masked"] > 0
 
 
+TARGET = re.compile(r"(?:https?://\S+/)?([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?")
+NO_RECORDS = {"AuditEvent", "Bundle", "CapabilityStatement", "Consent", "OperationOutcome", "Parameters", "Patient"}
+
+
+def rosas(tree: dict[str, Any], dice: random.Random) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """A standard's example made Rosa's, and stubs of a Part 2 program for most of what it refers to."""
+    one, stubs = copy.deepcopy(tree), dict[str, dict[str, Any]]()
+    for _, node in walk(one):
+        if isinstance(node, dict):
+            node.pop("modifierExtension", None)
+            found = TARGET.fullmatch(str(node.get("reference", "")))
+            if found and found[1] == "Patient":
+                node["reference"] = "Patient/rosa"
+            elif found and dice.random() < 0.6:
+                node["reference"] = f"{found[1]}/{found[2]}"
+                stubs[node["reference"]] = {"resourceType": found[1], "id": found[2], "meta": {"security": [PART2]}}
+    return one, {name: stub for name, stub in stubs.items() if name != name_of(one)}
+
+
+def test_every_type_of_the_standard_stays_valid(shared, capsys):
+    """Two of the standard's examples of every type a patient can have, freed of most of what they refer to."""
+    dice = random.Random(7)  # noqa: S311  not a secret
+    counts: Counter[str] = Counter()
+    broken, types = [], Counter[str]()
+    for file in sorted((shared / "data/hl7-r4-examples").glob("*.json")):
+        tree = json.loads(file.read_text())
+        kind = tree["resourceType"]
+        if kind in NO_RECORDS or types[kind] == 2 or "Patient/" not in json.dumps(tree) or not is_valid(tree):
+            continue
+        types[kind] += 1
+        one, stubs = rosas(tree, dice)
+        rosa = {"resourceType": "Patient", "id": "rosa", "birthDate": "1970-01-01"}
+        entries = [{"resource": each, "search": {"mode": "match"}} for each in (one, rosa, *stubs.values())]
+        asking = {"v": 1, "at": "2026-11-22T12:00:00Z", "profile": "us-part2", "participants": PARTICIPANTS}
+        asking |= {"discloser": "mercy", "recipient": "valley", "purpose": "TREAT"}
+        answer = answered(asking | {"resource": {"resourceType": "Bundle", "type": "searchset", "entry": entries}})
+        counts.update(d["verdict"] for d in answer["decisions"] if d["resource"] == name_of(one))
+        for entry in (answer["released"] or {}).get("entry", []):
+            left = entry["resource"]
+            counts["edited"] += name_of(left) == name_of(one) and left != one
+            broken += [] if name_of(left) != name_of(one) or is_valid(left) else [name_of(left)]
+    with capsys.disabled():
+        sys.stdout.write(f"\n{len(types)} types, {dict(counts)}, no longer valid: {broken}\n")
+    assert [] == broken
+    assert counts["edited"] > 30
+
+
 def test_the_checker_finds_what_is_left(shared):
     """The bad twin: over records that were only removed, and not freed of residue, it finds names and sums."""
     dice = random.Random(3)  # noqa: S311  not a secret
