@@ -1,5 +1,6 @@
 """The small print of the readers and the API's checks: what once could be changed without a test noticing."""
 
+import copy
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -171,3 +172,31 @@ def test_without_a_zone_a_day_is_wide_or_narrow():
     for hour, wide, narrow in ((-15, False, False), (-13, True, False), (10, True, False), (37, False, False)):
         at = datetime(2025, 5, 10, tzinfo=UTC) + timedelta(hours=hour)
         assert (wide, narrow) == (day.covers(at, None, wide=True), day.covers(at, None, wide=False))
+
+
+def structures(node, at=()):
+    """Every object inside a tree, by where it stands."""
+    if isinstance(node, dict):
+        yield from (() if not at else (at,))
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, inner in pairs:
+        yield from structures(inner, (*at, name))
+
+
+WHOLE = r4(
+    provision=permit(period={"start": "2024"}, **CONDITIONS, provision=[deny()]),
+    patient={"reference": "Patient/1", "identifier": {"system": MRN, "value": "1"}},
+    verification=[{"verified": True}],
+)
+
+
+@pytest.mark.parametrize("at", structures(WHOLE), ids=lambda at: ".".join(map(str, at)))
+def test_every_structure_may_have_an_id(at):
+    """R4 gives every element one: it limits nothing, and costs no reader anything."""
+    tree = copy.deepcopy(WHOLE)
+    inner = tree
+    for step in at:
+        inner = inner[step]
+    inner["id"] = "e1"
+    (root,) = good(tree).provisions
+    assert ((), ()) == (root.unreadable, root.nested[0].unreadable)
