@@ -190,7 +190,7 @@ WHOLE = r4(
 )
 
 
-@pytest.mark.parametrize("at", structures(WHOLE), ids=lambda at: ".".join(map(str, at)))
+@pytest.mark.parametrize("at", [*structures(WHOLE)], ids=lambda at: ".".join(map(str, at)))
 def test_every_structure_may_have_an_id(at):
     """R4 gives every element one: it limits nothing, and costs no reader anything."""
     tree = copy.deepcopy(WHOLE)
