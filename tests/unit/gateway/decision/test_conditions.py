@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from consent_store.dates import Period, parse_date
-from consent_store.model import Identifier
+from consent_store.model import ACT_CODE, Identifier
 from gateway.decision.case import Case
-from gateway.decision.conditions import hold
+from gateway.decision.conditions import hold, programs_of
 from gateway.decision.model import Answer
 from gateway.directory.model import Agreement, Directory, Participant
+from gateway.labels.model import Basis, Confidentiality, Kind, Label, Labels
 from gateway.policy.model import Condition
 from tests.consent_questions import AT, ask, exchange, relations, subject, target
 from tests.consents import actor, good, permit, r4
@@ -261,6 +262,17 @@ def test_a_form_is_said_to_be_one_and_names_the_recipient():
     assert hold(form, case(stated={form.value: True}, consents=[PERMITTING])) is False
     assert hold(form, case(stated={form.value: False}, consents=[NAMING])) is False
     assert hold(form, case(consents=[NAMING])) is None
+
+
+def test_the_programs_because_of_whom_a_record_is_part_2():
+    """Those that are its source; not who gave another label, nor a Part 2 label that came with it."""
+    found = [
+        Label(Kind.POLICY, ACT_CODE, "42CFRPart2", Basis.SOURCE, "", "harbor"),
+        Label(Kind.POLICY, ACT_CODE, "42CFRPart2", Basis.RECEIVED, "", "sender"),
+        Label(Kind.SENSITIVITY, ACT_CODE, "SUD", Basis.SOURCE, "", "list"),
+    ]
+    labels = Labels(tuple(found), Confidentiality.R, frozenset({"SUD"}), frozenset({"42CFRPart2"}), unknown=False)
+    assert {"harbor"} == programs_of(labels)
 
 
 def test_the_instant_of_the_questions():

@@ -108,3 +108,11 @@ def test_a_fact_that_agrees_with_what_is_derived_is_no_contradiction():
         "permit"
         == answer(json.dumps(question(searchset(observation()), facts=facts, context=[ROSA])).encode(), SHELF)["effect"]
     )
+
+
+@pytest.mark.parametrize("fact", ["adult_only", "age_known"])
+def test_a_fact_against_what_follows_from_the_birth_date_is_a_contradiction(fact):
+    """Rosa was born in 1980: who says otherwise is asked to make up their mind."""
+    facts = {"subjects": {"Patient/rosa": {fact: False}}}
+
+    assert fact in refusal(json.dumps(question(searchset(observation()), facts=facts, context=[ROSA])).encode())
