@@ -226,6 +226,15 @@ def removable(view: ResourceView, pointer: str, elements: Elements, cut: Collect
     return None
 
 
+def standing_on(view: ResourceView, elements: Elements) -> tuple[ReferenceAt, ...]:
+    """Give the references of a record that it may not outlive: where what they lead to is withheld, the record may have
+    to go as well, and so what points at it. The lines of a claim hang together."""
+    if view.type in NUMBERED_TYPES:
+        return view.references
+    every = frozenset(found.at for found in view.references)
+    return tuple(found for found in view.references if removable(view, found.at, elements, every) is None)
+
+
 def _left(container: Mapping[str, Any], at: str, name: str, cut: Collection[str]) -> bool:
     """Say whether a structure holds anything but one member and what is cut already."""
     return any(other != name and f"{at}/{escape(other)}" not in cut for other in container)

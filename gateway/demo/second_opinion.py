@@ -191,10 +191,10 @@ def differences(seen: Seen, said: Verdicts) -> list[str]:
 
 
 def _participant(one: Participant) -> dict[str, Any]:
-    return {
+    covered = {} if one.hipaa_covered is None else {"hipaa_covered": one.hipaa_covered}
+    return covered | {
         "id": one.id,
         "type": one.type,
-        "hipaa_covered": one.hipaa_covered,
         "part2_program": one.part2_program,
         "references": sorted(one.references),
         "identifiers": [{"system": i.system, "value": i.value} for i in one.identifiers],

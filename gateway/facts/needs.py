@@ -3,10 +3,9 @@
 Rules of this file
 1. First round: everything the document refers to on this server that it does not hold. Then only what says where a
    gathered record comes from (organisations, its encounter and that one's organisations), what it carries labels of
-   (labels.propagation), its patients and drugs.
-2. Where a rule asks where records came from, their Provenances and the roles of who made them: these point, and are
-   not pointed at.
-   Nothing is fetched here; a reference of another form than `Type/id` on this server is never fetched (L073).
+   (labels.propagation), what it goes with (decision.residue), its patients and drugs.
+2. Where a rule asks where records came from, their Provenances and the roles of those they name: these point, and are
+   not pointed at. Nothing is fetched here; what is no `Type/id` on this server is never fetched (L073).
 3. Consents name parties (groups, teams, roles, organisations) and records by relation: these are gathered for the
    consents alone, at most so many; what is left out cannot be told, so it permits nothing and stops no deny.
 """
@@ -19,8 +18,10 @@ import msgspec
 
 from consent_store.model import Consent, Meaning, PatientKey, Provision, Reference, Status, Unreadable
 from gateway.decision.model import Exchange
+from gateway.decision.residue import standing_on
 from gateway.decision.rules import in_force
 from gateway.directory.model import Directory
+from gateway.fhir.elements import Elements
 from gateway.fhir.origins import SUBJECTS, VISITS, source_paths, source_references
 from gateway.fhir.references import Base, Local, names_in, parse
 from gateway.fhir.resolver import Resolved, Resolver
@@ -83,18 +84,22 @@ def provenance_tells(policy: Policy, directory: Directory, exchange: Exchange) -
     return Condition.HH_RECEIVED_SAME_ITEM_FROM_MCO in asked
 
 
-def practitioners(views: Iterable[ResourceView], own: frozenset[Base]) -> frozenset[str]:
-    """Give the practitioners of this server (`Practitioner/id`) that say where records come from: whether they work for
-    a program, their roles tell, which point at them."""
-    everything = (inner for view in views for inner in _with_inner(view))
-    found = (parse(one.reference, own) for view in everything for one in source_references(view) if one.reference)
+def practitioners(
+    views: Iterable[ResourceView], context: Iterable[ResourceView], own: frozenset[Base]
+) -> frozenset[str]:
+    """Give the practitioners of this server (`Practitioner/id`) whom a document names, or who say where its context
+    comes from: whether they work for a program, their roles tell, which point at them."""
+    named = (one for view in views for inner in _with_inner(view) for one in inner.references)
+    telling = (one for view in context for one in source_references(view))
+    found = (parse(one.reference, own) for one in (*named, *telling) if one.reference)
     return frozenset(f"{one.type}/{one.id}" for one in found if isinstance(one, Local) and one.type == "Practitioner")
 
 
-def second_round(context: Iterable[ResourceView], resolver: Resolver) -> Needs:
-    """Give what says where gathered records come from, and whom they are about. Asked twice: the second time it gives
-    the organisations of the encounters that the first time gave."""
-    return _missing(((found, view) for view in context for found in _telling(view)), resolver)
+def second_round(context: Iterable[ResourceView], resolver: Resolver, elements: Elements) -> Needs:
+    """Give what says where gathered records come from, whom they are about, and what they may not outlive. Asked twice:
+    the second time it gives the organisations of the encounters that the first time gave."""
+    told = ((found, view) for view in context for found in (*_telling(view), *standing_on(view, elements)))
+    return _missing(told, resolver)
 
 
 def named_by(

@@ -289,8 +289,8 @@ async def _records(document: Document, context: Context, door: Door, *, shown: b
         gathered |= await context.provenances(about)
     for _ in range(2):
         if shown:
-            gathered |= await context.roles(practitioners((*document.views, *gathered.values()), door.own))
+            gathered |= await context.roles(practitioners(document.views, gathered.values(), door.own))
         whole = in_context(document, tuple(gathered.values()))
         beside = whole.views[len(document.views) :]
-        gathered |= await context.take(second_round(beside, Resolver(whole, door.own)).by_type)
+        gathered |= await context.take(second_round(beside, Resolver(whole, door.own), door.tools.elements).by_type)
     return gathered

@@ -65,9 +65,10 @@ def _composed(asked: Asked, judged: Judged, composition: bytes, exchange: Exchan
         first = view is judged.document.views[0]
         if text is not None and (first or (view.type, view.id) in still):
             shown.append((f"{view.type}/{view.id}", text))
+    own = str(uuid.uuid4())
     head = {
-        "id": str(uuid.uuid4()),
-        "identifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{uuid.uuid4()}"},
+        "id": own,
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{own}"},
         "type": "document",
         "timestamp": exchange.at.isoformat(timespec="seconds"),
     }

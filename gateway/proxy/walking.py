@@ -315,10 +315,11 @@ def _narrowed(plan: SearchPlan, chain: Chain, targets: tuple[Local, ...]) -> Sea
     condition = Condition(name=chain.name, kind="reference", paths=chain.paths, values=targets)
     asked = (chain.name, ",".join(target.text for target in targets))
     anchoring = {target.type for target in targets} <= {"Patient", "Encounter"}
+    best = anchoring and (chain.name in {"patient", "subject"} or not plan.anchors)  # what nearly every server knows
     return msgspec.structs.replace(
         plan,
         upstream=(*plan.upstream, asked),
-        anchors=plan.anchors or ((asked,) if anchoring else ()),
+        anchors=(asked,) if best else plan.anchors,
         conditions=(*plan.conditions, condition),
     )
 

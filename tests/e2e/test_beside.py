@@ -109,3 +109,49 @@ async def test_who_works_for_a_program_is_looked_up_where_records_say_who_made_t
     ]
     found, _ = await page(tmp_path, [*people, role, *shown])
     assert ["walk-01"] == found
+
+
+async def test_L032_a_reference_goes_with_a_record_that_goes_with_what_it_names(tmp_path):
+    """The claim that a bill answers has nothing but a withheld diagnosis, and goes with it: the bill names no claim,
+    though what the claim names is two steps away."""
+    condition = {
+        "resourceType": "Condition",
+        "id": "hidden",
+        "subject": {"reference": "Patient/rosa"},
+        "encounter": {"reference": "Encounter/rosa-harbor-intake"},
+        "code": {"text": "hidden"},
+    }
+    claim = {
+        "resourceType": "Claim",
+        "id": "claimed",
+        "status": "active",
+        "use": "claim",
+        "type": {"text": "professional"},
+        "priority": {"text": "normal"},
+        "created": "2026-02-01",
+        "patient": {"reference": "Patient/rosa"},
+        "provider": {"reference": "Organization/mercy"},
+        "diagnosis": [{"sequence": 1, "diagnosisReference": {"reference": "Condition/hidden"}}],
+        "item": [{"sequence": 1, "productOrService": {"text": "x"}, "diagnosisSequence": [1]}],
+        "insurance": [{"sequence": 1, "focal": True, "coverage": {"display": "x"}}],
+    }
+    bill = {
+        "resourceType": "ExplanationOfBenefit",
+        "id": "bill",
+        "meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "N"}]},
+        "status": "active",
+        "use": "claim",
+        "type": {"text": "professional"},
+        "created": "2026-02-01",
+        "outcome": "complete",
+        "patient": {"reference": "Patient/rosa"},
+        "insurer": {"reference": "Organization/mercy"},
+        "provider": {"reference": "Organization/mercy"},
+        "claim": {"reference": "Claim/claimed"},
+        "insurance": [{"focal": True, "coverage": {"display": "x"}}],
+    }
+    async with embedded([condition, claim, bill]) as (_, base), world(tmp_path, base) as gate:
+        assert 404 == (await gate.ask("Claim/claimed")).status
+        found = await gate.ask("ExplanationOfBenefit/bill")
+        assert 200 == found.status, found.body
+        assert b"Claim/" not in found.body

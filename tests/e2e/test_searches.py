@@ -245,6 +245,14 @@ async def test_L020_filled_pages_cost_little_more_than_a_walk_of_what_is_release
     assert half.requests <= 0.75 * whole.requests
 
 
+async def test_a_chain_to_the_patient_is_what_a_server_is_asked_for_that_knows_little(twins):
+    """The server knows no `part-of`: it is asked for the patients that the chain led to, not for that alone."""
+    path = "Encounter?patient.identifier=http://mercy.example/mrn|none&part-of=Encounter/rosa-mercy-clinic"
+    assert 200 == (await twins.full.ask(path)).status
+    path = "Encounter?subject:Patient._id=rosa&part-of=Encounter/rosa-mercy-clinic"
+    assert (200, []) == ((found := await twins.full.ask(path)).status, found.ids)
+
+
 async def test_L056_the_statement_names_what_is_refused(twins):
     """What is dropped is a named list: for every type once, for a type what it alone does not offer."""
     rest = (await twins.full.ask("metadata", client=None, purpose=None)).json["rest"][0]

@@ -1,9 +1,9 @@
 """Whether two answers are the same, after the normalisations listed here and no other (leaks.md, The twin test, 4).
 
-Normalised: `Date`, `X-Request-Id` (random, of fixed length); `Bundle.id` where it is a random one; the value of a page
-cursor, of equal length in both; and only where the upstream stamps them itself when it is loaded (`stamped`):
-`meta.lastUpdated` of a resource, the ETag and Last-Modified that are made of it, and HAPI's `meta.source`, the random
-id of the request that wrote it, of fixed length.
+Normalised: `Date`, `X-Request-Id` (random, of fixed length); `Bundle.id` where it is a random one, a document's
+identifier made of it and its `timestamp`; the value of a page cursor, of equal length in both; and only where the
+upstream stamps them itself when it is loaded (`stamped`): `meta.lastUpdated` of a resource, the ETag and Last-Modified
+that are made of it, and HAPI's `meta.source`, the random id of the request that wrote it, of fixed length.
 """
 
 import difflib
@@ -17,6 +17,9 @@ from tests.twin.asking import Seen
 HEADERS = frozenset({"date", "x-request-id"})
 _CURSOR = re.compile(rf"([?&]{re.escape(PARAMETER)}=)([A-Za-z0-9_.~%-]+)".encode())
 _BUNDLE_ID = re.compile(rb'(\{"resourceType":"Bundle","id":")[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"')
+_DOCUMENT = re.compile(
+    rb'("identifier":\{"system":"urn:ietf:rfc:3986","value":"urn:uuid:)[0-9a-f-]{36}("\},"type":"document","timestamp":")[^"]*"'
+)
 _SOURCE = re.compile(rb'"source":"#[A-Za-z0-9]{16}"')
 _UPDATED = re.compile(rb'"lastUpdated":"[^"]*"')
 
@@ -24,7 +27,7 @@ _UPDATED = re.compile(rb'"lastUpdated":"[^"]*"')
 def normal(seen: Seen, *, stamped: bool = False) -> tuple[int, dict[str, tuple[str, ...]], bytes]:
     """Give what may be compared of an answer."""
     body = _CURSOR.sub(lambda found: found[1] + b"*" * len(found[2]), seen.body)
-    body = _BUNDLE_ID.sub(rb'\1*"', body)
+    body = _DOCUMENT.sub(rb'\1*\2*"', _BUNDLE_ID.sub(rb'\1*"', body))
     headers = {name: values for name, values in seen.headers.items() if name not in HEADERS}
     if stamped:
         body = _SOURCE.sub(b'"source":"#*"', _UPDATED.sub(b'"lastUpdated":"*"', body))

@@ -21,7 +21,7 @@ def gathered(record, *context):
     """What the first round asks for, then what is still missing beside these context records."""
     asked = document(record)
     whole = in_context(asked, tuple(view for one in context for view in document(one).views))
-    later = second_round(whole.views[len(asked.views) :], Resolver(whole))
+    later = second_round(whole.views[len(asked.views) :], Resolver(whole), table().elements)
     first = first_round(asked.views, Resolver(asked))
     return dict(first.by_type), dict(later.by_type)
 
@@ -148,3 +148,18 @@ def test_what_a_search_brings_along_leads_to_subject_visit_and_source():
         ("Observation:encounter",),
     } == set(found)
     assert () == beside("Practitioner", table())
+
+
+def test_what_a_gathered_record_may_not_outlive_is_gathered_too():
+    """A claim's diagnoses and coverage, whatever a Provenance is of, and nothing that could go by itself."""
+    claim = {
+        "resourceType": "Claim",
+        "id": "k",
+        "diagnosis": [{"sequence": 1, "diagnosisReference": {"reference": "Condition/d"}}],
+        "insurance": [{"sequence": 1, "focal": True, "coverage": {"reference": "Coverage/v"}}],
+    }
+    _, later = gathered({"resourceType": "ExplanationOfBenefit", "id": "b", "claim": {"reference": "Claim/k"}}, claim)
+    assert {"Condition": frozenset({"d"}), "Coverage": frozenset({"v"})} == later
+    alone = {"resourceType": "Observation", "id": "o", "hasMember": [{"reference": "Observation/m"}]}
+    _, later = gathered({"resourceType": "Task", "id": "t", "focus": {"reference": "Observation/o"}}, alone)
+    assert {} == later
