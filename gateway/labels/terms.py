@@ -86,8 +86,12 @@ def _readable(text: str) -> str:
 
 # Words that clinical text is full of: a phrase is looked for by another of its words where it has one.
 _COMMON: Final = frozenset(
-    {"42", "2", "abuse", "disease", "disorder", "disorders", "of", "part", "positive", "pregnancy"}
-    | {"program", "s", "sexual", "syndrome", "transmitted", "treatment", "use", "virus", "withdrawal"}
+    {"2", "42", "a", "abuse", "active", "admission", "and", "at", "check", "chronic", "clinic", "count", "disease"}
+    | {"disorder", "disorders", "evaluation", "examination", "female", "for", "health", "hemoglobin", "high"}
+    | {"history", "in", "inpatient", "level", "male", "medications", "of", "on", "or", "outpatient", "panel"}
+    | {"part", "patient", "physical", "plan", "positive", "pregnancy", "procedure", "program", "risk", "s"}
+    | {"score", "screen", "screening", "sexual", "social", "syndrome", "test", "testing", "the", "therapy"}
+    | {"to", "transmitted", "treatment", "unit", "urine", "use", "virus", "with", "withdrawal"}
 )
 
 

@@ -60,8 +60,12 @@ class _Source(io.RawIOBase):
 
     def __init__(self, views: list[ResourceView], most: int) -> None:
         self._views, self._most = views, most
+        self._lines = self._written()
 
     def __iter__(self) -> Iterator[bytes]:  # type: ignore[override]
+        return self._lines  # read in pieces: it goes on where it was
+
+    def _written(self) -> Iterator[bytes]:
         given = 0
         while given < self._most:
             for view in self._views:
