@@ -15,7 +15,7 @@ from consent_store.model import ACT_CODE, Coding, PatientKey
 from gateway.decision.case import Told
 from gateway.decision.claims import numbered_soundly
 from gateway.decision.combine import Ruling, rule_on
-from gateway.decision.conditions import OF_THE_RECORD, Case, derived_of, programs_of
+from gateway.decision.conditions import OF_THE_RECORD, Case, derived_of
 from gateway.decision.consents import ConsentAnswer, ConsentProgram, Memory, Relations, Target
 from gateway.decision.facts import Facts
 from gateway.decision.members import ITEMS, Shortened, item_of, shortened
@@ -23,6 +23,7 @@ from gateway.decision.mentions import without_mentions
 from gateway.decision.model import Answer, Cause, Direction, Exchange, SubjectFacts, Verdict
 from gateway.decision.necessary import binding, necessary_edits, sets_in_force
 from gateway.decision.opinion import Opinion
+from gateway.decision.part2_conditions import programs_of
 from gateway.decision.parts import mask, part_rule, uniform_edits
 from gateway.decision.refusals import SERVERS_WORDS, refused
 from gateway.decision.rules import Recogniser, in_force

@@ -6,7 +6,7 @@ Rules of this file
    or of a representative without proven authority.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -58,6 +58,14 @@ class Case(msgspec.Struct, frozen=True):
 
 
 Truth = bool | None
+
+
+def all_of(truths: Iterable[Truth]) -> Truth:
+    """Combine truths with three-valued AND."""
+    values = list(truths)
+    if any(value is False for value in values):
+        return False
+    return True if all(value is True for value in values) else None
 
 
 _RELATED: Final = "RelatedPerson"

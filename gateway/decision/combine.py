@@ -12,10 +12,11 @@ from typing import Final, TypeVar
 import msgspec
 
 from gateway.decision.case import Truth
-from gateway.decision.conditions import Case, hold, relied_on, why_not_part2
+from gateway.decision.conditions import Case, hold, relied_on
 from gateway.decision.consent_scope import SCOPE, scope_of
 from gateway.decision.consents import Permit
 from gateway.decision.model import Answer, Cause
+from gateway.decision.part2_conditions import why_not_part2
 from gateway.decision.specialised import Denying, Giving, Rules, cause_of
 from gateway.policy.model import Condition, DenyClass, Rule
 

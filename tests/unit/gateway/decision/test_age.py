@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from consent_store.dates import parse_date
-from gateway.decision.conditions import adult
+from gateway.decision.age import adult
 
 ZONE = ZoneInfo("America/Los_Angeles")
 

@@ -8,8 +8,9 @@ import pytest
 from consent_store.dates import Period, parse_date
 from consent_store.model import ACT_CODE, Identifier
 from gateway.decision.case import Case
-from gateway.decision.conditions import hold, programs_of
+from gateway.decision.conditions import hold
 from gateway.decision.model import Answer
+from gateway.decision.part2_conditions import programs_of
 from gateway.directory.model import Agreement, Directory, Participant
 from gateway.labels.model import Basis, Confidentiality, Kind, Label, Labels
 from gateway.policy.model import Condition
