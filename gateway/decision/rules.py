@@ -207,5 +207,5 @@ def _is_of_kind(item: Mapping[str, Any], wanted: IdentifierMatch) -> bool:
     texts = [item.get("system"), kind.get("text") if isinstance(kind, dict) else None]
     texts += [assigner.get("display") if isinstance(assigner, dict) else None]
     texts += [one.get(name) for one in listed for name in ("code", "display")]
-    said = {word for text in texts if isinstance(text, str) for word in _WORDS.findall(text.lower())}
-    return not wanted.words.isdisjoint(said)
+    said = [f" {' '.join(_WORDS.findall(text.lower()))} " for text in texts if isinstance(text, str)]
+    return any(f" {word} " in text for text in said for word in wanted.words)

@@ -128,8 +128,8 @@ class Codes(msgspec.Struct, frozen=True):
 
 
 class IdentifierMatch(msgspec.Struct, frozen=True):
-    """Identifiers of a kind: of one of `systems`, of one of the `types` (`system|code`), or with a word of `words` in
-    its system, its type or the name of who assigned it."""
+    """Identifiers of a kind: of one of `systems`, of one of the `types` (`system|code`), or with a word or phrase of
+    `words` in its system, its type or the name of who assigned it."""
 
     systems: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()

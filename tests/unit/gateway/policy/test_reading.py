@@ -79,7 +79,7 @@ def test_a_typing_error_in_a_rule_is_named_with_file_and_line(change, told):
     [
         (("extends: [us-hipaa]", "extends: [us-hippa]"), "no profile `us-hippa`"),
         (("extends: [us-hipaa]", "extends: [us-part2]"), "extends itself"),
-        (("extends: [us-hipaa]", "extends: []"), "`health_care_provider` is not one of"),
+        (("extends: [us-hipaa]", "extends: []"), "`hipaa_health_plan` is not one of"),
         (("default: true", "default: yes"), "must be true or false"),
         (("policies: [42CFRPart2]", "policy: [42CFRPart2]"), "recognises nothing"),
     ],
