@@ -18,10 +18,6 @@ async def stage(tmp_path_factory):
 @pytest_asyncio.fixture(loop_scope="session")
 async def scene(stage):
     """The scene, set anew; nothing that was told meanwhile speaks of a patient."""
-    stage.server.reset()
-    stage.server.hold(quokka(), observation())
-    stage.stub.delay = 0.0
-    stage.stub.seen.clear()
-    stage.trap.forget()
+    stage.begin(quokka(), observation())
     yield stage
     await stage.check()

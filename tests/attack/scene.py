@@ -17,7 +17,18 @@ from urllib.parse import parse_qs, urlsplit
 
 from gateway.demo.story import story_resources
 from gateway.proxy.telemetry import JsonLines
-from tests.e2e.world import HOSPITAL, PLAN, Answer, World, world
+from tests.attack import target
+from tests.e2e.world import (
+    HOSPITAL,
+    PLAN,
+    USER,
+    Answer,
+    World,
+    client_session,
+    settings_text,
+    world,
+    write_files,
+)
 from tests.stub_upstream import Raw, Seen, StubUpstream, answer, stub_upstream
 
 MARK = "quokka"
@@ -129,6 +140,8 @@ class Trap:
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self.log: Callable[[], bytes] = bytes  # what the target logged, where that is another process
+        self.skipped = 0  # of that, what was looked at
         self.errors: list[bytes] = []
         self.seen = 0  # records of the ledger that were looked at
 
@@ -136,6 +149,7 @@ class Trap:
         """Begin anew."""
         self.heard.clear()
         self.errors.clear()
+        self.skipped = len(self.log())
 
     @contextmanager
     def listening(self) -> Iterator["Trap"]:
@@ -172,6 +186,14 @@ class Scene(NamedTuple):
     stub: StubUpstream
     trap: Trap
     folder: Path
+
+    def begin(self, *held: bytes | dict[str, Any]) -> None:
+        """Set the scene anew: a server of the story's records and these, that tells the truth at once; nothing told."""
+        self.server.reset()
+        self.server.hold(*held)
+        self.stub.delay = 0.0
+        self.stub.seen.clear()
+        self.trap.forget()
 
     async def ask(self, path: str, client: str | None = PLAN, purpose: str | None = "HPAYMT", **more: Any) -> Answer:
         """Ask the gateway (see World.ask); what goes wrong is looked at after the test."""
@@ -211,7 +233,7 @@ class Scene(NamedTuple):
     async def told(self) -> dict[str, bytes]:
         """Everything that is told beside the answers, by where."""
         return {
-            "a log": "\n".join(self.trap.heard).encode(),
+            "a log": "\n".join(self.trap.heard).encode() + self.trap.log()[self.trap.skipped :],
             "an error": b"\n".join(self.trap.errors),
             "a metric": await self.metrics(),
             "the ledger": self.recorded(),
@@ -244,12 +266,49 @@ PLAN_ROUTE = """\
         profile: us-part2"""
 
 
+def open_route(more: str) -> str:
+    """A further route `t/open` to the hospital's server, with more settings, for `staged`."""
+    return f"""\
+      open:
+        owner: mercy
+        upstream: {{base}}
+        source: story
+        credentials: {{{{kind: basic, username: gateway, password: {{{{file: password}}}}}}}}
+        public_url: http://open.example/t/open
+        profile: us-part2
+        {more}"""
+
+
 @asynccontextmanager
 async def staged(folder: Path, *, limits: str = LIMITS, more: str = "") -> AsyncIterator[Scene]:
-    """Put a scene up while the block lasts: the routes `t/hospital`, for pushes `t/plan`, and `more`."""
+    """Put a scene up while the block lasts: the routes `t/hospital`, for pushes `t/plan`, and `more`; before the target
+    that `target.named` names, else before ours in this process."""
     server, trap = Server(), Trap()
     async with stub_upstream(server) as stub:
         with trap.listening():
             more = "\n".join(one.format(base=stub.base) for one in (PLAN_ROUTE, more) if one)
+            start = target.named()
+            if start is not None:
+                async with _elsewhere(start, folder, stub.base, more, limits, trap) as gate:
+                    yield Scene(gate, server, stub, trap, folder)
+                return
             async with world(folder, stub.base, more=more, limits=limits) as gate:
                 yield Scene(gate, server, stub, trap, folder)
+
+
+@asynccontextmanager
+async def _elsewhere(
+    start: target.Start, folder: Path, upstream: str, more: str, limits: str, trap: Trap
+) -> AsyncIterator[World]:
+    """A target that is not ours in this process: it is asked over HTTP, and its log is looked through."""
+    key = write_files(folder)
+    credentials = f"{{kind: basic, username: {USER}, password: {{file: password}}}}"
+
+    def settings(data: str, control: str) -> str:
+        return settings_text(
+            folder, data, control, upstream, profile="us-part2", more=more, limits=limits, credentials=credentials
+        )
+
+    async with start(target.Setup(folder, settings)) as up, client_session() as session:
+        trap.log = up.log
+        yield World(up.data, up.control, key, None, session)

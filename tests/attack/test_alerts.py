@@ -6,21 +6,13 @@ import pytest
 import pytest_asyncio
 
 from tests.attack.records import observation, quokka
-from tests.attack.scene import staged
+from tests.attack.scene import open_route, staged
 from tests.e2e.world import HOSPITAL, PLAN
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LEVEL = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
-OPEN = """\
-      open:
-        owner: mercy
-        upstream: {base}
-        source: story
-        credentials: {{kind: basic, username: gateway, password: {{file: password}}}}
-        public_url: http://open.example/t/open
-        profile: us-part2
-        writes: [create, update, patch]"""
+OPEN = open_route("writes: [create, update, patch]")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -33,9 +25,7 @@ async def stage(tmp_path_factory):
 @pytest_asyncio.fixture(loop_scope="module")
 async def scene(stage):
     """The scene, set anew."""
-    stage.server.reset()
-    stage.server.hold(quokka(), observation(meta={"versionId": "7"}))
-    stage.trap.forget()
+    stage.begin(quokka(), observation(meta={"versionId": "7"}))
     yield stage
     await stage.check()
 

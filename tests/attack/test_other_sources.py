@@ -40,9 +40,7 @@ async def stage(tmp_path_factory):
 @pytest_asyncio.fixture(loop_scope="session")
 async def scene(stage):
     """The scene, set anew; nothing that was told meanwhile speaks of a patient."""
-    stage.server.reset()
-    stage.server.hold(group("team", "Organization/sunrise"))
-    stage.trap.forget()
+    stage.begin(group("team", "Organization/sunrise"))
     yield stage
     await stage.check()
 

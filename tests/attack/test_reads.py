@@ -8,21 +8,11 @@ import pytest
 import pytest_asyncio
 
 from tests.attack.records import NOBODY_S_BUSINESS, observation, quokka, refusal
-from tests.attack.scene import LIMITS, MARK, TOLD, searchset, staged
+from tests.attack.scene import LIMITS, MARK, TOLD, open_route, searchset, staged
 from tests.stub_upstream import answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ROUTE = """\
-      open:
-        owner: mercy
-        upstream: {base}
-        source: story
-        credentials: {{kind: basic, username: gateway, password: {{file: password}}}}
-        public_url: http://open.example/t/open
-        profile: us-part2
-        history: [Observation]
-        terminology: true"""
 JSON = [("Accept", "application/fhir+json")]
 NORMAL = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "N"}]}
 SECRET = observation(f"{MARK}-1", NOBODY_S_BUSINESS)
@@ -31,7 +21,9 @@ SECRET = observation(f"{MARK}-1", NOBODY_S_BUSINESS)
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def opened(tmp_path_factory):
     """A scene with a route that opens versions and terminology."""
-    async with staged(tmp_path_factory.mktemp("reads"), more=ROUTE) as one:
+    async with staged(
+        tmp_path_factory.mktemp("reads"), more=open_route("history: [Observation]\n        terminology: true")
+    ) as one:
         await one.sign(refusal())
         yield one
 
@@ -39,12 +31,10 @@ async def opened(tmp_path_factory):
 @pytest_asyncio.fixture(loop_scope="session")
 async def scene(opened):
     """The scene, set anew; nothing that was told meanwhile speaks of a patient."""
-    opened.server.reset()
-    opened.server.hold(quokka(), observation(), SECRET)
+    opened.begin(quokka(), observation(), SECRET)
     opened.server.lie("metadata", answer(statement()))
-    _abilities(opened)._stated = _abilities(opened)._failed = None
-    opened.stub.seen.clear()
-    opened.trap.forget()
+    if opened.gate.own_plane is not None:  # else what it read of the server first stays
+        _abilities(opened)._stated = _abilities(opened)._failed = None
     yield opened
     await opened.check()
 

@@ -6,21 +6,13 @@ import pytest
 import pytest_asyncio
 
 from tests.attack.records import observation, quokka
-from tests.attack.scene import MARK, TOLD, staged
+from tests.attack.scene import MARK, TOLD, open_route, staged
 from tests.e2e.world import HOSPITAL
 from tests.stub_upstream import answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-OPEN = """\
-      open:
-        owner: mercy
-        upstream: {base}
-        source: story
-        credentials: {{kind: basic, username: gateway, password: {{file: password}}}}
-        public_url: http://open.example/t/open
-        profile: us-part2
-        writes: [update, patch]"""
+OPEN = open_route("writes: [update, patch]")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -38,10 +30,7 @@ def pulse(**more):
 @pytest_asyncio.fixture(loop_scope="module")
 async def scene(stage):
     """The scene, set anew."""
-    stage.server.reset()
-    stage.server.hold(quokka(), pulse())
-    stage.stub.seen.clear()
-    stage.trap.forget()
+    stage.begin(quokka(), pulse())
     yield stage
     await stage.check()
 

@@ -7,7 +7,6 @@
 import asyncio
 import json
 import random
-import socket
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tests.attack.records import observation
 from tests.attack.scene import LIMITS, PLAN_ROUTE, Server
 from tests.attack.worlds import person
 from tests.e2e.world import USER, settings_text, write_files
+from tests.faults.ports import free_port
 from tests.fuzz.requests import HELD, LIES
 from tests.stub_upstream import Raw, Seen, StubUpstream
 
@@ -26,13 +26,6 @@ STARTS_S = 600.0
 WAYS = ("well", "killed", "stalled", "slowed", "garbage")
 REFUSERS = 200
 """Patients f0, f1 … who may refuse in the course of a run."""
-
-
-def free_port() -> int:
-    """Give a port of this machine that nobody has."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Upstream:
