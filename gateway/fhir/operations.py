@@ -56,7 +56,14 @@ def _terminology(name: str, type_: str, levels: tuple[Level, ...], parameters: f
 
 _BOTH: Final = (Level.TYPE, Level.INSTANCE)
 _LISTED: Final = (
-    Operation("$everything", "Patient", Level.INSTANCE, _READS, f"{_DEFINED}Patient-everything", _EVERYTHING),
+    Operation(
+        "$everything",
+        "Patient",
+        Level.INSTANCE,
+        _READS,
+        f"{_DEFINED}Patient-everything",
+        _EVERYTHING | {"start", "end"},
+    ),
     Operation("$everything", "Encounter", Level.INSTANCE, _READS, f"{_DEFINED}Encounter-everything", _EVERYTHING),
     Operation("$lastn", "Observation", Level.TYPE, _READS, f"{_DEFINED}Observation-lastn", None),
     Operation(

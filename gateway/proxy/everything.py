@@ -5,6 +5,7 @@ Rules of this file
    way (leaks.md L043, L048).
 2. What is not of a patient (practitioners, places, drugs) comes along only where a released record names it (L015).
 3. A patient that is not visible answers as one that never was, whatever else is known of them (L048, L069).
+4. What is included beside a row is what a search of the shown ids brings: by released matches alone (L015).
 """
 
 from collections.abc import Iterable
@@ -15,16 +16,17 @@ import msgspec
 from gateway.decision.model import Exchange
 from gateway.errors import BadRequest, NotSupported
 from gateway.fhir.interaction import Interaction, Kind
-from gateway.fhir.query import Parameter, unsupported
+from gateway.fhir.query import Parameter
 from gateway.fhir.references import Local, parse, parse_value
+from gateway.fhir.search_values import read_value
 from gateway.fhir.view import read_resource
 from gateway.proxy.asked import Asked, Prepared
 from gateway.proxy.capability import NOT_SERVED
 from gateway.proxy.reading import read
-from gateway.proxy.searching import admitted
+from gateway.proxy.searching import admitted, search
 from gateway.proxy.uniting import Part, Walked, Whole, every, page_size, united, whole_of
 from gateway.release.compose import ReleasedEntry
-from gateway.release.uniting import name_of
+from gateway.release.uniting import name_of, read_page
 
 USUAL: Final = 50
 MOST: Final = 200
@@ -33,8 +35,24 @@ EVERYTHING: Final = 1000
 
 _MOST_TYPES: Final = 20
 _TOGETHER: Final = 50  # ids in one search
-# They order or bring along across one search; over several they would mean something else.
-_OF_ONE_SEARCH: Final = frozenset({"_include", "_revinclude", "_sort"})
+_IDS: Final = 50  # that a client's search may name
+_BRINGING: Final = frozenset({"_include", "_revinclude"})
+# The parameter of a type that says when care was given, where it is not `date`; R4 Patient-everything `start`, `end`.
+_CARE_DATES: Final = {
+    "Claim": "created",
+    "Communication": "sent",
+    "Condition": "onset-date",
+    "ExplanationOfBenefit": "created",
+    "ImagingStudy": "started",
+    "Media": "created",
+    "MedicationAdministration": "effective-time",
+    "MedicationDispense": "whenhandedover",
+    "MedicationRequest": "authoredon",
+    "MedicationStatement": "effective",
+    "QuestionnaireResponse": "authored",
+    "ServiceRequest": "authored",
+    "Specimen": "collected",
+}
 
 
 def system_search(asked: Asked, interaction: Interaction) -> Whole:
@@ -46,7 +64,7 @@ def system_search(asked: Asked, interaction: Interaction) -> Whole:
     rest = _of_each(each for each in parameters if each.name != "_type")
     for type_ in types:
         _check_served(type_)
-    return whole_of(asked, interaction, [Part(type_, rest) for type_ in types], "", count)
+    return _row_of(asked, interaction, [Part(type_, rest) for type_ in types], "", count)
 
 
 def compartment_search(asked: Asked, interaction: Interaction) -> Whole:
@@ -57,7 +75,44 @@ def compartment_search(asked: Asked, interaction: Interaction) -> Whole:
     parts = _belonging(asked, owner, type_, _of_each(parameters))
     if not parts:
         raise NotSupported("this type is not of this compartment", status=400)
-    return whole_of(asked, interaction, parts, f"{owner.type}/{owner.id}/{type_}", count)
+    return _row_of(asked, interaction, parts, f"{owner.type}/{owner.id}/{type_}", count)
+
+
+def _row_of(asked: Asked, interaction: Interaction, parts: list[Part], path: str, count: int) -> Whole:
+    """Give the row with its order. Raises NotSupported, BadRequest for an order that not all types have alike."""
+    whole = whole_of(asked, interaction, parts, path, count)
+    sort = tuple(each for each in interaction.parameters if each.base == "_sort")
+    brought(asked, parts, interaction.parameters)
+    if not sort:
+        return whole
+    keys = {
+        part.type: admitted(
+            asked, Interaction(Kind.SEARCH, part.type, parameters=(Parameter("_id", "x"), *sort))
+        ).plan.sort
+        for part in parts
+    }
+    if len({tuple(key.kind for key in listed) for listed in keys.values()}) > 1:
+        raise NotSupported("the value of `_sort` is not supported here", status=400)
+    return msgspec.structs.replace(whole, sort=keys)
+
+
+def brought(asked: Asked, parts: Iterable[Part], parameters: Iterable[Parameter]) -> dict[str, tuple[Parameter, ...]]:
+    """Give the includes that each type of a row takes. Raises NotSupported, BadRequest for one that none takes."""
+    found: dict[str, tuple[Parameter, ...]] = {}
+    for include in (each for each in parameters if each.base in _BRINGING):
+        refused: NotSupported | BadRequest | None = None
+        taken = False
+        for type_ in dict.fromkeys(part.type for part in parts):
+            more = (*found.get(type_, ()), include)
+            try:
+                admitted(asked, Interaction(Kind.SEARCH, type_, parameters=(Parameter("_id", "x"), *more)))
+            except (NotSupported, BadRequest) as wrong:
+                refused = wrong
+            else:
+                found[type_], taken = more, True
+        if not taken and refused is not None:
+            raise refused
+    return found
 
 
 def everything(asked: Asked, interaction: Interaction) -> Whole:
@@ -66,19 +121,43 @@ def everything(asked: Asked, interaction: Interaction) -> Whole:
     count, parameters = page_size(interaction.parameters, EVERYTHING, EVERYTHING)
     named = _types(asked, parameters)
     since = [Parameter("_lastUpdated", f"ge{each.value}") for each in parameters if each.name == "_since"]
+    span = _span(parameters)
     wanted = named or (owner.type, *asked.door.surface.projector.reading.compartment(owner.type))
     parts: list[Part] = []
     for type_ in dict.fromkeys(wanted):
         if type_ == owner.type:
             parts.append(Part(type_, (Parameter("_id", owner.id), *since)))
         elif type_ not in NOT_SERVED:
-            parts += _belonging(asked, owner, type_, tuple(since))
+            parts += _belonging(asked, owner, type_, (*since, *_during(asked, type_, span)))
     return whole_of(asked, interaction, parts, f"{owner.type}/{owner.id}/$everything", count)
 
 
 async def row(asked: Asked, whole: Whole, exchange: Exchange) -> Prepared:
     """Prepare a page of a search of all types or of a compartment."""
-    return await united(asked, await _possible(asked, whole), exchange)
+    wanted = brought(asked, whole.parts, whole.said)
+    if not wanted:
+        return await united(asked, await _possible(asked, whole), exchange)
+
+    async def beside(walked: Walked, shown: list[ReleasedEntry], exchange: Exchange) -> list[ReleasedEntry]:
+        found: dict[str, ReleasedEntry] = {}
+        for type_, includes in wanted.items():
+            ids = [
+                name_of(one.resource).partition("/")[2]
+                for one in shown
+                if name_of(one.resource).startswith(f"{type_}/")
+            ]
+            for start in range(0, len(ids), _IDS):
+                named = Parameter("_id", ",".join(ids[start : start + _IDS]))
+                parameters = (named, *includes, Parameter("_count", str(_IDS)))
+                page = admitted(asked, Interaction(Kind.SEARCH, type_, parameters=parameters))
+                prepared = await search(asked, page, exchange)
+                walked.note(prepared)
+                entries = read_page(prepared.released).entries
+                found |= {name_of(one.resource): one for one in entries if one.mode == "include"}
+        there = {name_of(one.resource) for one in shown}
+        return [found[name] for name in sorted(found) if name not in there]
+
+    return await united(asked, await _possible(asked, whole), exchange, beside)
 
 
 async def everything_page(asked: Asked, interaction: Interaction, whole: Whole, exchange: Exchange) -> Prepared:
@@ -172,11 +251,28 @@ def _types(asked: Asked, parameters: Iterable[Parameter]) -> tuple[str, ...]:
 
 
 def _of_each(parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:
-    found = tuple(each for each in parameters if each.name != "_cursor")
-    for each in found:
-        if each.base in _OF_ONE_SEARCH:
-            raise unsupported(each)
-    return found
+    """Give what each search of a row is asked with; order and includes are made of the whole."""
+    return tuple(each for each in parameters if each.name != "_cursor" and each.base not in {*_BRINGING, "_sort"})
+
+
+def _span(parameters: Iterable[Parameter]) -> tuple[str, ...]:
+    """Give the bounds of the dates of care that are asked for. Raises BadRequest."""
+    given = [each for each in parameters if each.name in {"start", "end"}]
+    bounds = tuple(("ge" if each.name == "start" else "le") + each.value for each in given)
+    for each, bound in zip(given, bounds, strict=True):
+        if read_value("date", bound) is None or not each.value[:1].isdigit():
+            raise BadRequest(f"the value of `{each.name}` is not of a form the gateway reads")
+    if len({each.name for each in given}) < len(given):
+        raise BadRequest(f"the parameter `{given[0].name}` is given too often")
+    return bounds
+
+
+def _during(asked: Asked, type_: str, span: tuple[str, ...]) -> tuple[Parameter, ...]:
+    """Give the bounds for a type, by when its care was given; none for one that does not say so in one parameter."""
+    offer = asked.door.offers(asked.caller.participant.type).of(type_)
+    name = _CARE_DATES.get(type_, "date")
+    known = offer.parameters.get(name) if offer is not None and span else None
+    return tuple(Parameter(name, bound) for bound in span) if known is not None and known.kind == "date" else ()
 
 
 def _check_served(type_: str) -> None:

@@ -6,6 +6,7 @@ Rules of this file
 2. Pages are filled over the parts; `next` only where there is one more released match; `total` as in any search (L020).
 3. A record that an earlier part found is not shown again: told by its released form alone.
 4. A cursor holds the part, the place in it, and how many of that page were shown; it is bound as a search's is.
+5. An order is made of all that is released, up to the limit of a search that is sorted (leaks.md L018).
 """
 
 import asyncio
@@ -22,10 +23,13 @@ from gateway.fhir.interaction import Interaction, Kind
 from gateway.fhir.pointer import element_path
 from gateway.fhir.query import Parameter, build_query, parse_query
 from gateway.fhir.references import Base, Local, parse
-from gateway.fhir.view import read_resource
+from gateway.fhir.search import Key
+from gateway.fhir.search_predicates import sort_key
+from gateway.fhir.view import ResourceView, read_resource
 from gateway.proxy.asked import Asked, ChangedMeanwhile, Prepared
 from gateway.proxy.cursor import PARAMETER, Binding, Place, take
-from gateway.proxy.searching import admitted, search
+from gateway.proxy.searching import MOST_SORTED, admitted, search
+from gateway.proxy.walking import too_many
 from gateway.release.compose import ReleasedEntry, compose_searchset
 from gateway.release.released import Manifest, Released
 from gateway.release.uniting import Page, manifest_of_shown, name_of, read_page
@@ -50,7 +54,7 @@ class Part(msgspec.Struct, frozen=True):
 
 class Whole(msgspec.Struct, frozen=True):
     """The row of searches, by form. `path` and `said`: address and parameters as the client gave them, for links;
-    `count`: matches a page."""
+    `count`: matches a page; `sort`: the keys of `_sort` for each type."""
 
     parts: tuple[Part, ...]
     path: str
@@ -59,6 +63,7 @@ class Whole(msgspec.Struct, frozen=True):
     start: Place
     cursor: str | None
     binding: Binding
+    sort: Mapping[str, tuple[Key, ...]] = {}
 
 
 class _At(msgspec.Struct, frozen=True):
@@ -105,29 +110,60 @@ def whole_of(asked: Asked, interaction: Interaction, parts: Sequence[Part], path
 async def united(asked: Asked, whole: Whole, exchange: Exchange, include: "Include | None" = None) -> Prepared:
     """Prepare one page. `include` gives what is shown beside its matches. Raises UpstreamFault, Unavailable,
     ChangedMeanwhile."""
-    walked = await walk(asked, whole.parts, exchange, _placed(whole.start), whole.count + 1)
-    shown, more = walked.matches[: whole.count], walked.matches[whole.count :]
-    entries = [entry for entry, _ in shown]
+    walked, following = await (_sorted if whole.sort else _filled)(asked, whole, exchange)
+    entries = [entry for entry, _ in walked.matches]
+    matches = len(entries)
     if include is not None:
         entries += await include(walked, entries, exchange)
     url = f"{asked.door.route.public_url}/{whole.path}".rstrip("/")
     here = [Parameter(PARAMETER, whole.cursor)] if whole.cursor is not None else []
     links = [("self", _link(url, [*whole.said, *here]))]
-    if more:
-        at = more[0][1]
-        following = asked.services.cursors.seal(Place(f"{at.part}/{at.inner}", at.skip), whole.binding)
-        links.append(("next", _link(url, [*whole.said, Parameter(PARAMETER, following)])))
+    if following is not None:
+        sealed = asked.services.cursors.seal(following, whole.binding)
+        links.append(("next", _link(url, [*whole.said, Parameter(PARAMETER, sealed)])))
     released = compose_searchset(
         entries,
         bundle_id=str(uuid.uuid4()),
         links=links,
-        total=len(shown) if whole.cursor is None and not more else None,
+        total=matches if whole.cursor is None and following is None else None,
         headers={},
         manifest=manifest_of_shown(walked.manifests, (name_of(entry.resource) for entry in entries)),
     )
     return Prepared(released, walked.revisions)
 
 
+async def _filled(asked: Asked, whole: Whole, exchange: Exchange) -> tuple["Walked", Place | None]:
+    """Walk to one match beyond the page; give the page, and where the next one starts."""
+    walked = await walk(asked, whole.parts, exchange, _placed(whole.start), whole.count + 1)
+    more = walked.matches[whole.count :]
+    walked.matches = walked.matches[: whole.count]
+    return walked, Place(f"{more[0][1].part}/{more[0][1].inner}", more[0][1].skip) if more else None
+
+
+async def _sorted(asked: Asked, whole: Whole, exchange: Exchange) -> tuple["Walked", Place | None]:
+    """Walk the whole row, put it in order, give one page of it: `skip` counts in that order. Raises BadRequest."""
+    walked = await walk(asked, whole.parts, exchange, _At(), MOST_SORTED + 1)
+    if len(walked.matches) > MOST_SORTED:
+        raise too_many()
+    told = [(read_resource(one[0].resource), one) for one in walked.matches]
+    for number in reversed(range(len(next(iter(whole.sort.values()))))):
+        told = _by_key(told, {type_: keys[number] for type_, keys in whole.sort.items()})
+    end = whole.start.skip + whole.count
+    walked.matches = [one for _, one in told][whole.start.skip : end]
+    return walked, Place("", end) if len(told) > end else None
+
+
+def _by_key(told: list["_Told"], keys: Mapping[str, Key]) -> list["_Told"]:
+    """Give matches in the order of one key; equal ones as they were, those without a value last."""
+    down = next(iter(keys.values())).descending
+    valued = [
+        (sort_key(keys[view.type].kind, keys[view.type].paths, view.tree, last=down), view, one) for view, one in told
+    ]
+    there = sorted((one for one in valued if one[0] is not None), key=lambda one: one[0], reverse=down)
+    return [(view, one) for _, view, one in (*there, *(one for one in valued if one[0] is None))]
+
+
+_Told = tuple[ResourceView, tuple[ReleasedEntry, "_At"]]
 Include = Callable[[Walked, list[ReleasedEntry], Exchange], Awaitable[list[ReleasedEntry]]]
 
 

@@ -118,7 +118,7 @@ FORMS = [
     ("GET", "Practitioner/okafor/Observation", 501),
     ("GET", "Patient/rosa/*", 501),
     ("GET", "Patient/rosa/Organization", 400),
-    ("GET", "Patient/rosa/Observation?_include=Observation:encounter", 400),
+    ("GET", "Patient/rosa/Observation?_include=Condition:encounter", 400),
     ("GET", "Patient/$everything", 501),
     ("GET", "Patient/rosa/$everything?start=2020", 400),
     ("GET", "Patient/rosa/$everything?_type=Nothing", 400),

@@ -221,6 +221,11 @@ WAYS = [
     "Patient/rosa/$everything?_count=3",
     "Patient/rosa/$everything?_type=Observation,Practitioner",
     "Patient/rosa/$everything?_since=2020-01-01T00:00:00Z",
+    "Patient/rosa/$everything?start=2026-01-01&end=2026-02",
+    "Patient/rosa/Observation?_sort=-date,code&_count=2",
+    "Patient/rosa/Observation?_include=Observation:performer&_revinclude=Provenance:target",
+    "?_type=Observation,Condition&patient=rosa&_include=Observation:encounter&_include=Condition:asserter&_count=3",
+    "?_type=Observation,Condition&patient=rosa&_sort=code,_id",
     f"Patient/{MARK}-p/$everything",
     f"Patient/{MARK}-p/Observation",
     "Encounter/rosa-mercy-clinic/$everything",
@@ -307,6 +312,68 @@ async def test_L055_head_is_get_without_the_body(twins, path):
         k: v for k, v in headed.headers.items() if k not in lost
     }
     assert b"" == headed.body
+
+
+@pytest.mark.parametrize("more", ["_sort=-date", "_sort=code,-_id", "_sort=-date&_count=1", "_sort=_lastUpdated,_id"])
+async def test_a_row_is_sorted_as_a_search_is(twins, more):
+    """The observations of a patient in the order in which a search for them comes, on every page."""
+    one = [id_ for page in await walked(twins.full, f"Observation?patient=rosa&{more}") for id_ in page.ids]
+    other = [id_ for page in await walked(twins.full, f"Patient/rosa/Observation?{more}") for id_ in page.ids]
+    assert 1 < len(one)
+    assert one == other
+
+
+@pytest.mark.parametrize("include", ["_include=Observation:encounter", "_revinclude=Provenance:target"])
+async def test_a_row_includes_what_a_search_includes(twins, include):
+    """The same records beside the same matches, on pages of one too, and each once."""
+    for count in ("", "&_count=1"):
+        ways = (f"Observation?patient=rosa&{include}{count}", f"Patient/rosa/Observation?{include}{count}")
+        one, other = [
+            [
+                sorted((e["search"]["mode"], e["fullUrl"]) for e in page.json.get("entry", ()))
+                for page in await walked(twins.full, way)
+            ]
+            for way in ways
+        ]
+        assert one == other
+        assert any(mode == "include" for page in one for mode, _ in page)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Patient/rosa/Observation?_include=Condition:asserter",
+        "Patient/rosa/Observation?_include=*",
+        "Patient/rosa/Observation?_sort=colour",
+        "?_type=Observation,Condition&patient=rosa&_sort=onset-date",
+        "?_type=Observation,Condition&patient=rosa&_sort=code&_sort=_id",
+        "Patient/rosa/$everything?start=yesterday",
+        "Patient/rosa/$everything?start=ge2026",
+        "Patient/rosa/$everything?start=2026&start=2027",
+        "Encounter/rosa-mercy-clinic/$everything?start=2026",
+    ],
+)
+async def test_an_order_or_include_that_no_type_of_a_row_has_is_refused_by_form(twins, path):
+    """400, before the server is asked anything."""
+    twins.upstream.requests.clear()
+    assert 400 == (await twins.full.ask(path)).status
+    assert [] == twins.upstream.requests
+
+
+async def test_everything_between_two_dates_is_what_was_done_then(twins):
+    """Observations and conditions of other days stay away; the patient, and what has no such date, comes."""
+    whole = (await twins.full.ask("Patient/rosa/$everything")).json["entry"]
+    days = {
+        one["resource"]["effectiveDateTime"][:10]
+        for one in whole
+        if one["resource"]["resourceType"] == "Observation" and "effectiveDateTime" in one["resource"]
+    }
+    day = min(days)
+    some = (await twins.full.ask(f"Patient/rosa/$everything?start={day}&end={day}")).json["entry"]
+    found = [one["resource"] for one in some if one["resource"]["resourceType"] == "Observation"]
+    assert 1 < len(days)
+    assert {day} == {one["effectiveDateTime"][:10] for one in found}
+    assert "Patient" in {one["resource"]["resourceType"] for one in some}
 
 
 async def test_L055_head_of_hidden_and_absent_are_one_answer(twins):
