@@ -1,4 +1,4 @@
-"""What is in attachments and Binaries, as far as it can be read: C-CDA and plain text. Pure.
+"""What is in attachments and Binaries, as far as it can be read: C-CDA, FHIR as JSON, text. Pure.
 
 Rules of this file
 1. A label found in an attachment stands at the attachment.
@@ -8,20 +8,27 @@ Rules of this file
 """
 
 import binascii
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+import msgspec
+
 from consent_store.model import CONFIDENTIALITY, Coding
 from gateway.fhir.pointer import index, segments
+from gateway.fhir.strict import MalformedJson
 from gateway.fhir.terminology import CodeSet, canonical, code_set
-from gateway.fhir.view import ResourceView, TextAt
+from gateway.fhir.view import ResourceView, TextAt, every_view, read_resource
 from gateway.labels.ccda import Ccda, read_ccda
 from gateway.labels.lists import CodeIndex, Hit
 from gateway.labels.model import Basis, Confidentiality, Label
-from gateway.labels.received import confidentiality_label, labels_of
+from gateway.labels.received import confidentiality_label, labels_of, received_labels
 from gateway.labels.terms import TermIndex
 
 _MOST: Final = 24 << 20  # characters of base64
+_JSON: Final = 4 << 20  # bytes of a FHIR document within another
+_RICH: Final = frozenset({"application/rtf", "application/x-rtf", "application/xhtml+xml"})
+_CONTROL: Final = re.compile(rb"\\[a-z]+-?\d* ?|[{}]")  # what is not text in RTF
 _NOTHING_BUT: Final = frozenset({"Binary", "DocumentReference", "Media"})
 Found = tuple[list[Label], list[tuple[str, Basis, Hit]]]
 
@@ -40,10 +47,26 @@ def attached(view: ResourceView, codes: CodeIndex, terms: TermIndex) -> tuple[Fo
             labels += _labels(document, at)
             hits += [(at, Basis.CODE, hit) for coding in document.codings for hit in codes.find(coding)]
             hits += [(at, Basis.TEXT, hit) for _, hit in terms.find([TextAt(at, text) for text in document.texts])]
-        elif data is not None and kind.startswith("text/"):
-            text = data.decode("utf-8", errors="replace")
-            hits += [(at, Basis.TEXT, hit) for _, hit in terms.find([TextAt(at, text)])]
+        elif data is not None and "json" in kind:
+            for inner in _records(data):
+                labels += [msgspec.structs.replace(label, at=at) for label in received_labels(inner)[0]]
+                hits += [(at, Basis.CODE, hit) for one in inner.codings for hit in codes.find(one.coding)]
+                hits += [(at, Basis.TEXT, hit) for _, hit in terms.find(inner.texts)]
+        elif data is not None and (kind.startswith("text/") or kind in _RICH):
+            text = _CONTROL.sub(b" ", data) if data.startswith(b"{\\rtf") else data
+            found = terms.find([TextAt(at, text.decode("utf-8", errors="replace"))])
+            hits += [(at, Basis.TEXT, hit) for _, hit in found]
     return (labels, hits), stated
+
+
+def _records(data: bytes) -> tuple[ResourceView, ...]:
+    """Give the records in FHIR JSON, nested ones too; none where it is no such text, and it stays opaque."""
+    if len(data) > _JSON:
+        return ()
+    try:
+        return every_view(read_resource(data))
+    except MalformedJson:
+        return ()
 
 
 def _labels(document: Ccda, at: str) -> Iterator[Label]:

@@ -160,3 +160,20 @@ def test_an_attachment_that_is_not_base64_labels_nothing(rules, nowhere):
     found = assign(broken, nowhere, rules)
     assert Confidentiality.R is found.confidentiality
     assert {Kind.CONFIDENTIALITY} == {label.kind for label in found.labels}
+
+
+def test_fhir_within_fhir_is_read(labels):
+    """A record as JSON in a Binary or attachment: its codes, its texts and its labels; it states no level."""
+    code = b'{"coding":[{"system":"http://hl7.org/fhir/sid/icd-10-cm","code":"B20"}],"text":"Depression"}'
+    security = b'{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"SUD"}'
+    inner = b'{"resourceType":"Condition","meta":{"security":[%s]},"code":%s}' % (security, code)
+    bundle = b'{"resourceType":"Bundle","type":"collection","entry":[{"resource":%s}]}' % inner
+
+    assert ("R", frozenset({"BH", "HIV", "SUD"})) == labels(inner, "application/fhir+json")
+    assert ("R", frozenset({"BH", "HIV", "SUD"})) == labels(bundle, "application/json; charset=utf-8")
+    assert ("R", frozenset()) == labels(inner[:-1], "application/fhir+json")
+
+
+def test_rich_text_is_read_by_its_words(labels):
+    """RTF: what is not text in it is set aside."""
+    assert ("R", frozenset({"OPIOIDUD"})) == labels(rb"{\rtf1\ansi Refill of \b Suboxone\b0 today}", "application/rtf")
