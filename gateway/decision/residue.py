@@ -171,11 +171,33 @@ class _Freeing:
         return self.gone(at) or self.go(at, Fate(Kind.CUT, self.cause, "Patient"))
 
     def _counts(self, tree: Mapping[str, Any]) -> None:
-        if self.view.type == "Group" and "quantity" in tree and "member" in tree:
-            left = sum(not self.gone(f"/member/{number}") for number in range(len(members(tree["member"]))))
-            self.opinion.take([Edit(Op.REPLACE, "/quantity", str(left).encode())], self.cause)
+        if self.view.type == "Group":
+            self._count(tree, "", "quantity", "member", even_if_none_went=True)
+        if self.view.type == "ImagingStudy":
+            self._images(tree)
         if self.view.type == "Composition":
             self.opinion.take([Edit(Op.CUT, path) for path in self._sections(tree, "")], self.cause)
+
+    def _count(
+        self, node: Mapping[str, Any], at: str, count: str, listed: str, *, even_if_none_went: bool = False
+    ) -> bool:
+        """Count a list anew beside which its number stands; say whether something of it went."""
+        places = [f"{at}/{listed}/{number}" for number in range(len(members(node.get(listed))))]
+        left = sum(not self.gone(place) for place in places)
+        went = left < len(places)
+        if count in node and listed in node and (went or even_if_none_went):
+            self.opinion.take([Edit(Op.REPLACE, f"{at}/{count}", str(left).encode())], self.cause)
+        return went
+
+    def _images(self, tree: Mapping[str, Any]) -> None:
+        """Count series and their instances anew; all instances together are told no more where some went."""
+        went = self._count(tree, "", "numberOfSeries", "series")
+        for number, series in enumerate(members(tree.get("series"))):
+            at = f"/series/{number}"
+            if isinstance(series, dict) and not self.gone(at):
+                went = self._count(series, at, "numberOfInstances", "instance") or went
+        if went and "numberOfInstances" in tree:
+            self.opinion.take([Edit(Op.CUT, "/numberOfInstances")], self.cause)
 
     def _sections(self, node: Mapping[str, Any], at: str) -> Iterator[str]:
         """Give the prose of every section that lost an entry, and the section itself where it lost all it had."""

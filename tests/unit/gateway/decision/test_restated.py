@@ -316,3 +316,43 @@ def test_a_section_goes_by_its_title_and_the_document_stays():
 
     assert ["Vital signs"] == [one["title"] for one in released(found, "it")["section"]]
     assert {"Observation/a": "withheld", "Observation/b": "disclosed"}.items() <= verdicts(found).items()
+
+
+INLINE = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+PART2_HERE = {"extension": [{"url": INLINE, "valueCoding": {"system": ACT_CODE, "code": "42CFRPart2"}}]}
+
+
+@pytest.mark.parametrize(
+    ("series", "counts"),
+    [
+        ([PART2_HERE, {}], {"numberOfSeries": 1}),
+        ([{"numberOfInstances": 2, "instance": [PART2_HERE, {}]}, {}], {"numberOfSeries": 2}),
+        ([{}, {}], {"numberOfSeries": 2, "numberOfInstances": 3}),
+    ],
+    ids=["a series", "an instance", "nothing"],
+)
+def test_what_images_a_study_has_is_counted_anew(series, counts):
+    """A series or an image labelled by its source goes, and no number tells of it; what lost nothing stays."""
+    image = {"uid": "1", "sopClass": {"code": "x"}}
+    lists = [{"uid": "1", "modality": {"code": "CT"}, **one} for one in series]
+    for one in lists:
+        if "instance" in one:
+            one["instance"] = [{**image, **more} for more in one["instance"]]
+    study = {"status": "available", "referrer": MERCY, "numberOfSeries": 2, "numberOfInstances": 3, "series": lists}
+    left = released(asked(searchset(record("ImagingStudy", **study))), "it")
+
+    assert counts == {name: left[name] for name in ("numberOfSeries", "numberOfInstances") if name in left}
+    assert counts["numberOfSeries"] == len(left["series"])
+    assert [len(one["instance"]) for one in left["series"] if "instance" in one] == [
+        one["numberOfInstances"] for one in left["series"] if "instance" in one
+    ]
+
+
+def test_the_total_of_a_search_within_another_bundle_counts_what_is_left():
+    """An answer that was kept inside a collection tells no more records than it holds."""
+    inner = {"resource": searchset(observation("seen", performer=[MERCY]), hidden())}
+    inner["resource"] |= {"id": "inner", "total": 2}
+    found = asked({"resourceType": "Bundle", "type": "collection", "entry": [inner]})
+    left = found["released"]["entry"][0]["resource"]
+
+    assert (1, 1) == (left.get("total", 1), len(left["entry"]))
