@@ -134,3 +134,9 @@ def test_the_part2_deny_is_federal_law():
     rule = next(rule for rule in read("us-part2").rules if rule.id == "part2-consent")
 
     assert DenyClass.FEDERAL_LAW is rule.deny_class
+
+
+def test_a_set_of_elements_that_names_no_rule_is_refused():
+    """A misspelt rule would bind nothing: the profile does not load (L089)."""
+    with pytest.raises(ProfileError, match="no rule `ca-3-1-comunity`"):
+        read("us-ca-calaim", profile=("rules: [ca-3-1-community]", "rules: [ca-3-1-comunity]"))
