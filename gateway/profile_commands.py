@@ -20,7 +20,8 @@ from gateway.facts.answer import Shelf
 from gateway.facts.cases import CaseFile, failures, read_case_file
 from gateway.facts.pinning import pinning
 from gateway.facts.profile_diff import Difference, case_differences, rule_differences
-from gateway.policy.model import PartyMatch, Policy, Rule
+from gateway.policy.matching import PartyMatch
+from gateway.policy.model import Policy, Rule
 from gateway.policy.schema import profile_schema
 from gateway.proxy.search_listing import search_lines
 

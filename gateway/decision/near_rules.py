@@ -17,7 +17,8 @@ from gateway.decision.conditions import hold
 from gateway.decision.consents import ConsentAnswer
 from gateway.decision.model import Answer
 from gateway.decision.rules import in_force
-from gateway.policy.model import Condition, PartyMatch, Policy, Rule, RuleEffect
+from gateway.policy.matching import PartyMatch
+from gateway.policy.model import Condition, Policy, Rule, RuleEffect
 
 
 class Kept(StrEnum):

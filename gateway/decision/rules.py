@@ -18,7 +18,8 @@ from gateway.fhir.identifiers import IdentifierAt, identifiers_in
 from gateway.fhir.terminology import purpose_is_a, sensitivity_is_a
 from gateway.fhir.view import ResourceView
 from gateway.labels.model import Labels
-from gateway.policy.model import CategoryMatch, Codes, IdentifierMatch, PartyMatch, Policy, Rule
+from gateway.policy.matching import CategoryMatch, Codes, IdentifierMatch, PartyMatch
+from gateway.policy.model import Policy, Rule
 
 
 def in_force(policy: Policy, directory: Directory, exchange: Exchange) -> tuple[Rule, ...]:

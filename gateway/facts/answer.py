@@ -29,7 +29,7 @@ from gateway.fhir.resolver import Resolver
 from gateway.fhir.strict import MalformedJson
 from gateway.fhir.terminology import purpose_is_a, purpose_of
 from gateway.policy.model import Policy
-from gateway.policy.reading import REASONS
+from gateway.policy.reading_rules import REASONS
 from gateway.release.compose import manifest_of, refused_whole, released_document
 
 # R4 bundle-type; one that does not say is a collection.

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from gateway.policy.model import DenyClass, PartyMatch, Policy, Rule, RuleEffect
+from gateway.policy.matching import PartyMatch
+from gateway.policy.model import DenyClass, Policy, Rule, RuleEffect
 
 
 class Change(msgspec.Struct, frozen=True):

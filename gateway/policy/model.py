@@ -16,6 +16,7 @@ import msgspec
 
 from consent_store.model import Coding
 from gateway.fhir.confidentiality import Confidentiality
+from gateway.policy.matching import Category, IdentifierMatch, PartyMatch
 
 
 class RuleEffect(StrEnum):
@@ -108,57 +109,6 @@ class Condition(StrEnum):
     SUBJECT_HAS_CAPACITY = "subject_has_capacity"
     # Stated of the item, or shown by a Provenance.
     HH_RECEIVED_SAME_ITEM_FROM_MCO = "hh_received_same_item_from_mco"
-
-
-class PartyMatch(msgspec.Struct, frozen=True):
-    """Which participants a rule speaks of; None and () are "not limited", `any` needs one of its members."""
-
-    types: frozenset[str] | None = None
-    hipaa_covered: bool | None = None
-    part2_program: bool | None = None
-    any: tuple["PartyMatch", ...] = ()
-    attributes: tuple[tuple[str, bool], ...] = ()
-
-
-class Codes(msgspec.Struct, frozen=True):
-    """Codes of published systems: `system|code`, `system|beginning*`, or `system|*` for any code of a system."""
-
-    exact: frozenset[tuple[str, str]]
-    beginnings: tuple[tuple[str, str], ...] = ()
-
-
-class IdentifierMatch(msgspec.Struct, frozen=True):
-    """Identifiers of a kind: of one of `systems`, of one of the `types` (`system|code`), or with a word or phrase of
-    `words` in its system, its type or the name of who assigned it."""
-
-    systems: frozenset[str] = frozenset()
-    types: frozenset[str] = frozenset()
-    words: frozenset[str] = frozenset()
-
-
-class CategoryMatch(msgspec.Struct, frozen=True):
-    """One way of recognising a category; every part that is given must hold. `source` is who discloses; `without` are
-    ways of being recognised of which none may hold; `own`: the discloser wrote it."""
-
-    types: frozenset[str] | None = None
-    sensitivities: frozenset[str] | None = None  # one of them, or a code beneath one of them
-    policies: frozenset[str] | None = None
-    at_least: Confidentiality | None = None
-    unknown: bool | None = None
-    unread_label: bool | None = None
-    codes: Codes | None = None
-    source: PartyMatch | None = None
-    identifiers: IdentifierMatch | None = None
-    own: bool | None = None
-    without: tuple["CategoryMatch", ...] = ()
-
-
-class Category(msgspec.Struct, frozen=True):
-    """A kind of data in policy's words, recognised from content and labels, never from a client's say-so."""
-
-    id: str
-    says: str
-    any: tuple[CategoryMatch, ...]
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, cast
 
 from gateway.errors import ProfileError
-from gateway.policy.reading import draft_of, read_flow, read_profile
+from gateway.policy.draft import draft_of
+from gateway.policy.reading import read_profile
+from gateway.policy.reading_rules import read_flow
 from gateway.strict_yaml import Node
 
 _FREE: Final = "*"  # stands for a name that the profile itself chooses

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from consent_store.model import ACT_CODE, Coding
 from gateway.fhir.elements import Elements
 from gateway.fhir.terminology import CodeSet, code_set
-from gateway.policy.model import CategoryMatch, Policy
+from gateway.policy.matching import CategoryMatch
+from gateway.policy.model import Policy
 
 
 def misspelt(policy: Policy, elements: Elements) -> tuple[str, ...]:

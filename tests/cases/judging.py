@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.policy.reading import REASONS
+from gateway.policy.reading_rules import REASONS
 from tests.cases.exchange import Came
 from tests.cases.records import RECORDS
 from tests.cases.stage import Stage

@@ -10,7 +10,7 @@ import pytest
 
 from gateway import bootstrap
 from gateway.facts.answer import answer
-from gateway.policy.model import CategoryMatch
+from gateway.policy.matching import CategoryMatch
 
 SHELF = bootstrap.read_shelf()
 DOCS = Path(__file__).parents[2] / "docs"

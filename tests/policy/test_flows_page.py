@@ -8,7 +8,7 @@ import pytest
 from gateway import bootstrap
 from gateway.facts.cases import ProfileCase, read_case_file
 from gateway.policy.model import Rule
-from gateway.policy.reading import REASONS
+from gateway.policy.reading_rules import REASONS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/flows.md").read_text(encoding="utf-8")

@@ -10,7 +10,8 @@ from gateway.bootstrap.files import Toolmaker
 from gateway.decision.necessary import necessary_edits
 from gateway.errors import ProfileError
 from gateway.fhir.view import read_resource
-from gateway.policy.model import MinimumNecessary, PartyMatch
+from gateway.policy.matching import PartyMatch
+from gateway.policy.model import MinimumNecessary
 from gateway.release.edits import apply
 from tests.questions import MERCY, ROSA, SHELF, SUBJECT, asked, consent, observation, recipient, searchset
 
@@ -222,3 +223,23 @@ def test_an_element_that_r4_does_not_have_stops_the_profile(path):
 
     with pytest.raises(ProfileError, match="Patient"):
         TOOLS(msgspec.structs.replace(SHELF.policies["us-hipaa"], minimum_necessary=(wrong,)))
+
+
+def test_identity_language_labels_and_what_is_contained_always_stay():
+    """Whatever a profile names; the rest goes, but what R4 requires."""
+    kept = {
+        "resourceType": "Observation",
+        "id": "x",
+        "meta": {"versionId": "1"},
+        "language": "en",
+        "contained": [{"resourceType": "Patient", "id": "p"}],
+        "status": "final",
+        "code": {"text": "weight"},
+    }
+    more = {"note": [{"text": "x"}], "valueString": "x", "subject": SUBJECT}
+
+    assert kept == left({**kept, **more}, {"id"})
+    assert {**kept, "valueString": "x"} == left({**kept, **more}, {"value[x]"})
+    assert kept == left({**kept, **more, "_note": [{"id": "n"}]}, {"value[x]"}, {"note"})
+    nested = {**kept, "contained": [], "component": [{"id": "meta", "code": {"text": "x"}, "valueString": "x"}]}
+    assert {"code": {"text": "x"}} == left(nested, {"component.code"})["component"][0]

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.bootstrap.files import Toolmaker, read_profiles
 from gateway.errors import ProfileError
-from gateway.policy.model import Category, CategoryMatch
+from gateway.policy.matching import Category, CategoryMatch
 from gateway.policy.reading import read_policy
 from gateway.policy.words import misspelt
 
