@@ -96,3 +96,19 @@ def test_unsound_numbers_are_told(number):
 def test_note_numbers_are_found_on_every_line():
     """The numbers that point at process notes are found where the notes always go."""
     assert ("/item/1/noteNumber",) == note_numbers(benefit())
+
+
+def test_what_follows_from_several_removals_is_told_by_the_first():
+    """A diagnosis keeps the cause it was removed for; its lines, and the numbers that move, the first of all causes."""
+    edits = removal_edits(benefit(), {"/diagnosis/0": 3, "/diagnosis/1": 1})
+    causes = {edit.path: edit.because for edit in edits or () if edit.op is Op.CUT}
+
+    assert edits is None or (3, 1) == (causes["/diagnosis/0"], causes["/diagnosis/1"])
+    claim = benefit()
+    claim["item"].append({"sequence": 4, "careTeamSequence": [1], "diagnosisSequence": [3]})
+    edits = removal_edits(claim, {"/diagnosis/0": 3, "/diagnosis/1": 1})
+
+    assert edits is not None
+    causes = {edit.path: edit.because for edit in edits}
+    assert {1} == {because for path, because in causes.items() if path != "/diagnosis/0"}
+    assert 3 == causes["/diagnosis/0"]

@@ -19,6 +19,7 @@ from tests.questions import (
     asked,
     bundle,
     consent,
+    encounter,
     hidden,
     observation,
     recipient,
@@ -143,6 +144,8 @@ def test_who_gave_a_consent_for_another_proves_authority(giver, counts):
         ({"security": []}, [("replace", "/meta/security")]),
         ({"security": [{"system": CONFIDENTIALITY, "code": "R", "extension": []}]}, [("replace", "/meta/security")]),
         ({"security": [{"system": CONFIDENTIALITY, "code": "R", "display": "x"}]}, []),
+        ({"security": [{"system": CONFIDENTIALITY, "code": "R", "version": "1", "userSelected": True}]}, []),
+        ({"security": [{"system": CONFIDENTIALITY, "code": "R", "id": "x"}]}, [("replace", "/meta/security")]),
         ({"versionId": "1", "source": "#x"}, [("cut", "/meta/source"), ("insert", "/meta/security")]),
         ({"extension": []}, [("insert", "/meta/security"), ("cut", "/meta/extension")]),
         ("odd", [("replace", "/meta")]),
@@ -229,3 +232,47 @@ def test_of_an_extension_that_only_might_tell_something_the_telling_part_goes():
     url = "http://hl7.org/fhir/StructureDefinition/of-two-parts"
     found = asked(observation(performer=[MERCY], extension=[{"url": url, "extension": parts}]))
     assert [{"url": url, "extension": parts[:1]}] == found["released"]["extension"]
+
+
+def test_the_label_of_a_document_is_of_what_it_tells_and_not_of_places():
+    """A Part 2 tag on the whole holds for every record of a patient in it; an organisation is nobody's record."""
+    tag = {"security": [{"system": ACT_CODE, "code": "42CFRPart2"}]}
+    place = {"resourceType": "Organization", "id": "mercy", "name": "Mercy"}
+    head = {"resourceType": "Composition", "id": "c", "status": "final", "type": {"text": "x"}, "date": "2026-01-01"}
+    head |= {"author": [MERCY], "title": "x", "subject": {"reference": "Patient/rosa"}}
+    found = asked(bundle(head, observation(performer=[MERCY]), place, type="document", meta=tag))
+    labels = {one["resource"]: [code["code"] for code in one["labels_in"]] for one in found["decisions"]}
+    assert "42CFRPart2" in labels["Observation/weight"]
+    assert "42CFRPart2" not in labels["Organization/mercy"]
+
+
+@pytest.mark.parametrize(("inner", "outer"), [(True, True), (False, False)])
+def test_what_is_contained_goes_with_the_last_that_named_it(inner, outer):
+    """A contained record that only a withheld reference named is nobody's any more; one still named stays."""
+    role = {"resourceType": "PractitionerRole", "id": "r", "organization": HARBOR}
+    place = {"resourceType": "Location", "id": "l", "name": "ward"}
+    record = encounter(
+        participant=[{"individual": {"reference": "#r"}}] if not inner else [],
+        location=[{"location": {"reference": "#l"}}],
+        contained=[role, place] if not inner else [place],
+    )
+    found = verdicts(asked(record))
+    assert outer is ("disclosed" == found.get("Location/l"))
+
+
+@pytest.mark.parametrize(
+    ("target", "stays"),
+    [
+        ({"reference": "http://elsewhere.example/fhir/Organization/x"}, False),
+        ({"reference": "http://elsewhere.example/fhir/Location/x"}, True),
+        ({"reference": "http://elsewhere.example/fhir/Condition/x"}, False),
+    ],
+    ids=["an organisation", "a place", "a record"],
+)
+def test_a_place_of_work_elsewhere_could_be_a_program_s(target, stays):
+    """Where an unknown source is sensitive its name goes; what is no place of work stays."""
+    found = asked(observation(performer=[MERCY], extension=[{"url": PUBLIC, "valueReference": target}]))
+    assert stays is ("extension" in found["released"])
+
+
+PUBLIC = "http://hl7.org/fhir/StructureDefinition/of-one-part"
