@@ -2,10 +2,12 @@
 
 from itertools import product
 
+import msgspec
 import pytest
 
 from gateway.decision.rules import Recogniser
 from gateway.labels.model import Confidentiality, Labels
+from gateway.policy.matching import Category, CategoryMatch, Codes, IdentifierMatch
 from tests.consent_questions import exchange, view
 from tests.questions import SHELF
 
@@ -49,3 +51,55 @@ def test_whatever_was_recognised_before_a_record_is_what_it_is(name):
         one.categories(record, labels) for one, labels in zip(by_labels, LABELS, strict=True) for record in RECORDS
     ]
     assert apart == found
+
+
+def labelled(**parts):
+    """The labels of normal data, but for these."""
+    return msgspec.structs.replace(LABELS[0], **parts)
+
+
+SSN = {"system": "http://hl7.org/fhir/sid/us-ssn", "value": "7"}
+WAYS = {
+    "a type": (CategoryMatch(types=frozenset({"Observation"})), {"resourceType": "Observation"}, LABELS[0]),
+    "a code": (CategoryMatch(codes=Codes(frozenset({(LOINC, "1-1")}))), {"code": "1-1"}, LABELS[0]),
+    "how a code begins": (CategoryMatch(codes=Codes(frozenset(), ((LOINC, "1-"),))), {"code": "1-1"}, LABELS[0]),
+    "a number": (
+        CategoryMatch(identifiers=IdentifierMatch(words=frozenset({"ssn"}))),
+        {"identifier": [SSN]},
+        LABELS[0],
+    ),
+    "its system": (
+        CategoryMatch(identifiers=IdentifierMatch(systems=frozenset({SSN["system"]}))),
+        {"identifier": [SSN]},
+        LABELS[0],
+    ),
+    "its writer": (CategoryMatch(own=True), {"id": "own"}, LABELS[0]),
+    "another's": (CategoryMatch(own=False), {"id": "another", "resourceType": "Encounter"}, LABELS[0]),
+    "a sensitivity": (CategoryMatch(sensitivities=frozenset({"HIV"})), {}, labelled(sensitivities=frozenset({"HIV"}))),
+    "a policy": (CategoryMatch(policies=frozenset({"42CFRPart2"})), {}, labelled(policies=frozenset({"42CFRPart2"}))),
+    "a level": (CategoryMatch(at_least=Confidentiality.R), {}, labelled(confidentiality=Confidentiality.R)),
+    "something unknown": (CategoryMatch(unknown=True), {}, labelled(unknown=True)),
+    "an unread label": (CategoryMatch(unread_label=True), {}, labelled(unread=True)),
+}
+PLAIN = {"resourceType": "Encounter", "id": "another"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_of_recognising_recognises(way):
+    """Alone, beside what makes another exception, and not a record without it."""
+    match, elements, labels = WAYS[way]
+    code = elements.get("code")
+    coded = {"code": {"coding": [{"system": LOINC, "code": code}]}} if code else {}
+    has = view(PLAIN | elements | coded)
+    lacks = view(PLAIN | ({"id": "own"} if way == "another's" else {}))
+    exception = CategoryMatch(types=frozenset({"Claim"}))
+    for one in (match, msgspec.structs.replace(match, without=(exception,))):
+        policy = msgspec.structs.replace(SHELF.policies["base"], categories={"x": Category("x", "", (one,))})
+        recognise = Recogniser(policy, exchange(), lambda record: record.id == "own").categories
+        assert {"x"} == recognise(has, labels)
+        assert frozenset() == recognise(lacks, LABELS[0])
+    excepted = CategoryMatch(without=(match,))
+    policy = msgspec.structs.replace(SHELF.policies["base"], categories={"x": Category("x", "", (excepted,))})
+    recognise = Recogniser(policy, exchange(), lambda record: record.id == "own").categories
+    assert frozenset() == recognise(has, labels)
+    assert {"x"} == recognise(lacks, LABELS[0])
