@@ -422,3 +422,24 @@ def test_a_rule_that_is_for_this_purpose_is_not_told_to_be_for_another():
     assert "other_purpose" in why["hipaa-operations"]
     assert "other_purpose" not in kept["hipaa-operations"]
     assert kept["hipaa-operations"]
+
+
+def test_the_refusal_on_a_linked_record_is_told():
+    """It holds for the person, so revoking it would disclose."""
+    linked = [
+        ROSA | {"link": [{"other": {"reference": "Patient/old"}, "type": "replaces"}]},
+        {"resourceType": "Patient", "id": "old"},
+    ]
+    refusing = consent("deny", {"reference": "Patient/old"}) | {"id": "other"}
+    ways = record(base(consent(), refusing, context=linked))["would_disclose"]
+    assert [{"consent": "Consent/other", "remove": True}] == [one["together"][0]["given"] for one in ways]
+
+
+def test_what_would_have_to_be_said_of_a_party_is_told():
+    """The discloser's own policy wants a consent: that it does not would disclose."""
+    asking = question(observation(), profile="us-ca-calaim")
+    (mercy,) = (one for one in asking["participants"] if one["id"] == "mercy")
+    mercy["attributes"] = {"local_policy_requires_consent": True}
+    ways = [one["together"][0] for one in record(asking)["would_disclose"]]
+    said = [one["given"] for one in ways if one["kind"] == "attribute_stated"]
+    assert {"participant": "mercy", "attributes": {"local_policy_requires_consent": False}} in said
