@@ -284,13 +284,20 @@ async def _named(
 async def _records(document: Document, context: Context, door: Door, *, shown: bool) -> dict[Name, ResourceView]:
     """Give what the document refers to, and what that comes from; where a rule asks for it, what Provenances show."""
     gathered = await context.take(first_round(document.views, Resolver(document, door.own)).by_type)
-    if shown:
-        about = (view for view in document.views if view.type not in {"Provenance", *door.policy.no_patient_types})
-        gathered |= await context.provenances(about)
     for _ in range(2):
         if shown:
+            gathered |= await context.provenances(_traced(document, gathered, door))
             gathered |= await context.roles(practitioners(document.views, gathered.values(), door.own))
         whole = in_context(document, tuple(gathered.values()))
         beside = whole.views[len(document.views) :]
         gathered |= await context.take(second_round(beside, Resolver(whole, door.own), door.tools.elements).by_type)
+    if shown:
+        gathered |= await context.provenances(_traced(document, gathered, door))
     return gathered
+
+
+def _traced(document: Document, gathered: Mapping[Name, ResourceView], door: Door) -> Iterator[ResourceView]:
+    """Give whose Provenances matter: the document's records, and those that they carry labels of or point at."""
+    never = {"Provenance", *door.policy.no_patient_types}
+    yield from (view for view in document.views if view.type not in never)
+    yield from (view for view in gathered.values() if view.type not in {*never, "Patient"})

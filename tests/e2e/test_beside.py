@@ -155,3 +155,22 @@ async def test_L032_a_reference_goes_with_a_record_that_goes_with_what_it_names(
         found = await gate.ask("ExplanationOfBenefit/bill")
         assert 200 == found.status, found.body
         assert b"Claim/" not in found.body
+
+
+async def test_what_a_provenance_says_of_a_visit_holds_for_what_was_found_there(tmp_path):
+    """The program made the visit, as a Provenance of the visit alone tells: what was found there is withheld too."""
+    visit = {
+        "resourceType": "Encounter",
+        "id": "visit",
+        "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+        "subject": {"reference": "Patient/rosa"},
+    }
+    made = provenances("x", 1, "Organization/harbor")[0] | {"target": [{"reference": "Encounter/visit"}]}
+    found = observation(1, hidden=False) | {"encounter": {"reference": "Encounter/visit"}}
+    async with embedded([visit, found]) as (_, base), world(tmp_path / "without", base) as gate:
+        assert 200 == (await gate.ask("Observation/walk-01")).status
+    async with embedded([visit, found, made]) as (_, base), world(tmp_path / "with", base) as gate:
+        assert 404 == (await gate.ask("Encounter/visit")).status
+        assert 404 == (await gate.ask("Observation/walk-01")).status
+        assert [] == (await gate.ask(SEARCH)).ids

@@ -120,7 +120,7 @@ FORMS = [
     ("GET", "Patient/rosa/Organization", 400),
     ("GET", "Patient/rosa/Observation?_include=Condition:encounter", 400),
     ("GET", "Patient/$everything", 501),
-    ("GET", "Patient/rosa/$everything?start=2020", 400),
+    ("GET", "Patient/rosa/$everything?_mdm=true", 400),
     ("GET", "Patient/rosa/$everything?_type=Nothing", 400),
     ("GET", "Observation/$lastn?patient=rosa", 400),
     ("GET", "Composition/x/$document?persist=true", 400),
