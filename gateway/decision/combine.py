@@ -7,7 +7,7 @@ Rules of this file
 4. Every deny, every permit and every unmet need is named (law 7).
 """
 
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -19,8 +19,6 @@ from gateway.decision.model import Answer, Cause
 from gateway.decision.part2_conditions import why_not_part2
 from gateway.decision.specialised import Denying, Giving, Rules, cause_of
 from gateway.policy.model import Condition, DenyClass, Rule
-
-_Line = TypeVar("_Line", Giving, Denying)
 
 
 class Ruling(msgspec.Struct, frozen=True):
@@ -41,15 +39,15 @@ def rule_on(case: Case, rules: "Rules | tuple[Rule, ...]") -> Ruling:
 
     `rules` are those in force for the exchange; the case's target carries the labels the ruling is to be made on.
     """
-    lines = (rules if isinstance(rules, Rules) else Rules(rules)).lines(case)
+    speaking = (rules if isinstance(rules, Rules) else Rules(rules)).lines(case).about(case.categories)
     said: dict[Condition, Truth] = {}
     unmet: list[str] = []
-    permits = [one for one in _about(lines.permits, case.categories) if not one.steps or _met(one, case, said, unmet)]
+    permits = [one for one in speaking.permits if not one.steps or _met(one, case, said, unmet)]
     suspended = _NONE.union(*[one.rule.suspends for one in permits]) - _NEVER_SUSPENDED
-    denies = [one.cause for one in _about(lines.denies, case.categories) if _stands(one, case, said, unmet, suspended)]
-    if DenyClass.PATIENT not in suspended:
+    denies = [one.cause for one in speaking.denies if _stands(one, case, said, unmet, suspended)]
+    if _PATIENT not in suspended:
         for answer in (case.consents, *case.linked):
-            if answer.answer is Answer.DENY or answer.answer is Answer.INDETERMINATE:
+            if answer.answer is _DENY or answer.answer is _INDETERMINATE:
                 denies += [cause for cause in answer.causes if cause.effect == "deny"]
     if denies or not permits:
         return Ruling(
@@ -60,7 +58,7 @@ def rule_on(case: Case, rules: "Rules | tuple[Rule, ...]") -> Ruling:
             unmet=tuple(dict.fromkeys(unmet)),
         )
     carried = [one.rule for one in permits]
-    carried += [one.rule for one in _about(lines.obliging, case.categories) if _met(one, case, said, [])]
+    carried += [one.rule for one in speaking.obliging if _met(one, case, said, [])]
     duties = tuple(dict.fromkeys([word for rule in carried for word in rule.obligations]))
     return Ruling(
         permitted=True,
@@ -74,17 +72,11 @@ def rule_on(case: Case, rules: "Rules | tuple[Rule, ...]") -> Ruling:
 
 
 _NONE: Final = frozenset[DenyClass]()
+# Members of enums are looked up once: each costs as much as a rule that does not speak.
+_PATIENT: Final = DenyClass.PATIENT
+_DENY: Final = Answer.DENY
+_INDETERMINATE: Final = Answer.INDETERMINATE
 _NEVER_SUSPENDED: Final = frozenset({DenyClass.FEDERAL_LAW})
-
-
-def _about(lines: tuple[_Line, ...], categories: frozenset[str]) -> list[_Line]:
-    """Give the rules that speak of records of these categories."""
-    return [
-        one
-        for one in lines
-        if (one.data is None or not one.data.isdisjoint(categories))
-        and (one.agreed is None or not one.agreed.isdisjoint(categories))
-    ]
 
 
 def _scopes(carried: list[Rule], case: Case) -> tuple[str, ...]:

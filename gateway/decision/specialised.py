@@ -52,12 +52,44 @@ _NOTHING: Final = frozenset[str]()
 _Line = TypeVar("_Line", Giving, Denying)
 
 
-class Lines(msgspec.Struct, frozen=True):
-    """The rules for one subject, or for records of no patient, by what they do."""
+class About(msgspec.Struct, frozen=True):
+    """The rules that speak of records of the same categories, by what they do."""
 
     permits: tuple[Giving, ...]
     denies: tuple[Denying, ...]
     obliging: tuple[Giving, ...]
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """The rules for one subject, or for records of no patient, by what they do. Which of them speak of records of some
+    categories is found once for all such records."""
+
+    permits: tuple[Giving, ...]
+    denies: tuple[Denying, ...]
+    obliging: tuple[Giving, ...]
+    found: dict[frozenset[str], About] = {}  # msgspec: each its own
+
+    def about(self, categories: frozenset[str]) -> About:
+        """Give the rules that speak of records of these categories."""
+        known = self.found.get(categories)
+        if known is None:
+            known = self.found[categories] = About(
+                permits=_about(self.permits, categories),
+                denies=_about(self.denies, categories),
+                obliging=_about(self.obliging, categories),
+            )
+        return known
+
+
+def _about(lines: tuple[_Line, ...], categories: frozenset[str]) -> tuple[_Line, ...]:
+    return tuple(
+        [
+            one
+            for one in lines
+            if (one.data is None or not one.data.isdisjoint(categories))
+            and (one.agreed is None or not one.agreed.isdisjoint(categories))
+        ]
+    )
 
 
 class Rules:
