@@ -1,4 +1,4 @@
-"""The twin with writes: creates, Bundles, messages, updates and patches among the reads, in both worlds.
+"""The twin with writes: creates, Bundles, messages, updates, patches and deletes among the reads, in both worlds.
 
 Rules of this file
 1. Both worlds are made anew for each pair, so that what was written for one caller is not another's.
@@ -7,6 +7,7 @@ Rules of this file
 3. There is no third arm here: without its filter a gateway would change what is withheld.
 """
 
+import base64
 import random
 import re
 from collections import Counter
@@ -49,10 +50,16 @@ class Writes:
         which = self.dice.random()
         name = self.dice.choice(self.hidden if which < 0.35 else self.open if which < 0.92 else [*self.known.trees])
         draw = self.dice.random()
-        if draw < 0.35:
+        if draw < 0.15:
             return [self._patch(name), Step(name)]
-        if draw < 0.65:
+        if draw < 0.27:
+            return [self._path_patch(name), Step(name)]
+        if draw < 0.45:
             return [self._put(name), Step(name)]
+        if draw < 0.62:
+            return [self._changes(name), Step(name)]
+        if draw < 0.64:
+            return [Step(name, method="DELETE"), Step(name)]
         return [self._push(draw)]
 
     def _names_touched(self, name: str) -> bool:
@@ -95,6 +102,51 @@ class Writes:
         )
         return Step(name, method="PATCH", body=operations, headers=(*_PATCH, *self._headers()))
 
+    def _path_patch(self, name: str) -> Step:
+        return Step(name, method="PATCH", body=self._parameters(name), headers=self._headers())
+
+    def _parameters(self, name: str) -> dict[str, Any]:
+        kind = name.partition("/")[0]
+        status, note = self.dice.choice(["final", "amended", "active"]), f"note {self.dice.random()}"
+        path = f"{kind}." + self.dice.choice(["note[0]", "encounter", "hasMember.first()", "text", "issued", "meta"])
+        said: list[dict[str, Any]] = self.dice.choice(
+            [
+                _operation("replace", f"{kind}.status", {"valueCode": status}),
+                _operation("delete", path),
+                _operation("delete", f"{kind}.note.where(text = 'plain')"),
+                [
+                    *_operation("add", kind, {"valueAnnotation": {"text": note}}),
+                    {"name": "name", "valueString": "note"},
+                ],
+            ]
+        )
+        return {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": said}]}
+
+    def _changes(self, name: str) -> Step:
+        """A batch or transaction that changes one or two records, and may create one."""
+        entries = [self._change(name)]
+        if self.dice.random() < 0.5:
+            entries.append(self._change(self.dice.choice(self.open)))
+        if self.dice.random() < 0.5:
+            tree = self.known.trees[self.dice.choice(self.visible)]
+            made = {key: value for key, value in tree.items() if key != "id"}
+            entries.append({"resource": made, "request": {"method": "POST", "url": made["resourceType"]}})
+        kind = self.dice.choice(["transaction", "batch"])
+        return Step("", method="POST", body={"resourceType": "Bundle", "type": kind, "entry": entries})
+
+    def _change(self, name: str) -> dict[str, Any]:
+        match self.dice.choice(["put", "patch", "path", "path", "delete"]):
+            case "put":
+                return {"resource": self._put(name).body, "request": {"method": "PUT", "url": name}}
+            case "patch":
+                data = base64.b64encode(msgspec.json.encode(self._patch(name).body)).decode()
+                tree = {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": data}
+                return {"resource": tree, "request": {"method": "PATCH", "url": name}}
+            case "delete" if self.dice.random() < 0.3:
+                return {"request": {"method": "DELETE", "url": name}}
+            case _:
+                return {"resource": self._parameters(name), "request": {"method": "PATCH", "url": name}}
+
     def _push(self, draw: float) -> Step:
         names = [self.dice.choice(self.visible) for _ in range(2)]
         trees = [{key: value for key, value in self.known.trees[name].items() if key != "id"} for name in names]
@@ -107,6 +159,12 @@ class Writes:
                 entry["request"] = {"method": "POST", "url": entry["resource"]["resourceType"]}
         path = {"collection": "Bundle", "message": "$process-message"}.get(kind, "")
         return Step(path, method="POST", body={"resourceType": "Bundle", "type": kind, "entry": entries})
+
+
+def _operation(type_: str, path: str, value: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The parts of one operation of a FHIRPath Patch."""
+    parts: list[dict[str, Any]] = [{"name": "type", "valueCode": type_}, {"name": "path", "valueString": path}]
+    return [*parts, {"name": "value"} | value] if value is not None else parts
 
 
 class Mixed(msgspec.Struct, frozen=True):
@@ -177,7 +235,7 @@ async def _step(on: Mixed, step: Step, pair: Pair, answers: Counter[str]) -> str
     """Ask one step in both arms, once in each; count what a write was answered."""
     heard = _Hearing(on.stage.full)
     differs = await compare(msgspec.structs.replace(on.stage, full=heard), Script(pair, (step,)))
-    if step.method in {"PUT", "PATCH"} or (step.method == "POST" and step.body is not None):
+    if step.method in {"PUT", "PATCH", "DELETE"} or (step.method == "POST" and step.body is not None):
         answers[f"{step.method} {heard.status}"] += 1
     return differs
 
