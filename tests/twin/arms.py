@@ -28,7 +28,8 @@ from gateway.demo.upstream import EmbeddedUpstream
 from gateway.fhir.bundle import Document
 from gateway.identity.dev_issuer import ALGORITHM, development_token, new_key, public_keys
 from gateway.settings import DEVELOPMENT_ISSUER, parse_settings
-from tests.twin.asking import Pair, Seen, Step
+from tests.twin.asking import VERSION, Pair, Seen, Step
+from tests.twin.versions import VERSIONED
 
 TENANT, SOURCE, AUDIENCE = "twin", "story", "urn:twin"
 PUBLIC = "http://gateway.twin.example"
@@ -90,7 +91,11 @@ class Arm:
 def _link(seen: Seen | None, relation: str) -> str | None:
     if seen is None or seen.status != 200:
         return None
-    links = msgspec.json.decode(seen.body).get("link", ())
+    tree = msgspec.json.decode(seen.body)
+    if relation == VERSION:
+        last = (tree.get("entry") or [None])[-1]
+        return last and f"{last['fullUrl']}/_history/{last['response']['etag'].removeprefix('W/').strip(chr(34))}"
+    links = tree.get("link", ())
     return next((one["url"] for one in links if one["relation"] == relation), None)
 
 
@@ -103,7 +108,11 @@ async def arm(folder: Path, behind: Behind, parts: Cast, *, off: bool = False) -
         text = _settings(data, control, behind)
         async with (
             bootstrap.build(parse_settings(text, "gateway.yaml"), folder) as planes,
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=["Content-Type"]) as session,
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(force_close=True),  # no connection that the server is just closing
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=["Content-Type"],
+            ) as session,
         ):
             late[0].app, late[1].app = planes.data, planes.control
             pen = Pen(session, control)
@@ -189,6 +198,7 @@ def _settings(data: str, control: str, behind: Behind) -> str:
         credentials: {{kind: basic, username: {USER}, password: {{file: password}}}}
         public_url: {PUBLIC}/{TENANT}/{route.name}
         profile: {route.profile}
+        history: [{", ".join(VERSIONED)}]
         writes: [create, update, patch]"""
         for route in ROUTES
     )

@@ -6,6 +6,9 @@ from urllib.parse import quote
 
 import msgspec
 
+VERSION = "version"
+"""What `Step.follow` says to read the last version that a history told of."""
+
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request beneath a route. `follow` names a link of the answer before it, whose page is asked for instead;

@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from tests.twin.absent import name_of
-from tests.twin.asking import Pair, Script, Step
+from tests.twin.asking import VERSION, Pair, Script, Step
 from tests.twin.predicates import Predicates
+from tests.twin.versions import VERSIONED
 
 _DATE = re.compile(r"\d{4}(?:-\d\d(?:-\d\d(?:T[0-9:.]+(?:Z|[+-]\d\d:\d\d))?)?)?")
 _CAMEL = re.compile(r"-([a-z])")
@@ -51,6 +52,12 @@ SEEING = (
     ("_summary", "data"),
     ("_summary", "false"),
     ("_summary", "count"),
+)
+SPANS = (
+    ("start", "2020-01-01"),
+    ("end", "2024"),
+    ("_since", "2024-01-01T00:00:00Z"),
+    ("start", "2025-06-01T00:00:00Z"),
 )
 CATEGORIES = (("category", "laboratory"), ("category", "vital-signs"), ("code", "8867-4,85354-9,4548-4"))
 PATHS = (
@@ -177,7 +184,7 @@ class Grammar:
         if draw < 0.64:
             return self._predicate(pair, touched)
         if draw < 0.72:
-            return self._way(pair, touched)
+            return self._way(pair, touched) if draw < 0.69 else self._history(touched)
         if draw < 0.83:
             return [self._read(touched)]
         if draw < 0.92:
@@ -251,6 +258,14 @@ class Grammar:
             (f"Patient/{owner}/{type_}", []),
             (f"Patient/{owner}/$everything", []),
             (f"Patient/{owner}/$everything", [("_type", f"{type_},Practitioner,Condition")]),
+            (f"Patient/{owner}/$everything", [self.dice.choice(SPANS)]),
+            (f"Patient/{owner}/{type_}", [self.predicates.sort(self.dice, type_)]),
+            (f"Patient/{owner}/{type_}", self._brings(pair, type_)),
+            ("", [("_type", f"{type_},Condition"), ("patient", owner), *self._brings(pair, type_)]),
+            (
+                "",
+                [("_type", f"Observation,{type_}"), ("patient", owner), ("_sort", self.dice.choice(("-date", "_id")))],
+            ),
             ("", [("_type", f"{type_},Condition"), ("patient", owner)]),
             ("Observation/$lastn", [("patient", owner), self.dice.choice(CATEGORIES)]),
         ]
@@ -262,6 +277,30 @@ class Grammar:
         query += self._seeing()
         pages = self.dice.choice((0, 1, 3)) if any(name == "_count" for name, _ in query) else 0
         return [Step(path, tuple(query)), *([Step(follow="next")] * pages)]
+
+    def _brings(self, pair: Pair, type_: str) -> list[tuple[str, str]]:
+        offers = self.offered[pair.route]
+        ways = (("_include", offers.includes[type_]), ("_revinclude", offers.revincludes[type_]))
+        return [(name, self.dice.choice(listed)) for name, listed in ways if listed and self.dice.random() < 0.6]
+
+    def _history(self, touched: Sequence[str]) -> list[Step]:
+        """The versions of one record or of a patient's records; then one of them, or the next page."""
+        kept = [name for name in self.world.trees if name.partition("/")[0] in VERSIONED]
+        hidden = [name for name in kept if name in touched]
+        name = self.dice.choice(hidden if hidden and self.dice.random() < 0.4 else kept)
+        type_, owner = name.partition("/")[0], self.world.owners.get(name, "nobody")
+        ways: list[tuple[str, list[tuple[str, str]]]] = [
+            (f"{name}/_history", []),
+            (f"{name}/_history", []),
+            (f"{type_}/_history", [("patient", owner)]),
+            (f"{type_}/_history", [("_id", name.partition("/")[2])]),
+            ("_history", [("patient", owner)]),
+            ("_history", [("patient", owner), ("_type", "Observation,Condition")]),
+        ]
+        path, query = self.dice.choice(ways)
+        query += [("_count", self.dice.choice("125"))] if self.dice.random() < 0.5 else []
+        query += [("_since", "2020-01-01T00:00:00Z")] if self.dice.random() < 0.1 else []
+        return [Step(path, tuple(query)), Step(follow=self.dice.choice((VERSION, "next")))]
 
     def _seeing(self) -> list[tuple[str, str]]:
         return [self.dice.choice(SEEING)] if self.dice.random() < 0.2 else []

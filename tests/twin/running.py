@@ -26,6 +26,7 @@ from tests.twin.asking import Pair, Script, Seen, Step, curl
 from tests.twin.comparing import difference, normal
 from tests.twin.grammar import Grammar, Offered
 from tests.twin.grammar import World as Known
+from tests.twin.versions import Versions
 
 FOUND = Path(__file__).parent / "found"
 ANSWERED, TOUCHING = 0.8, 0.5
@@ -47,12 +48,14 @@ class Server(Holding, Protocol):
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """Three arms that are up, and the server whose world changes with the pair."""
+    """Three arms that are up, and the server whose world changes with the pair. `whole` is that of the others, where it
+    is one that can be given earlier versions."""
 
     full: Arm
     absent: Arm
     unfiltered: Arm
     other: Holding
+    whole: Holding | None = None
     behind: str | None = None
     stamped: bool = False
 
@@ -101,7 +104,7 @@ async def embedded(records: Sequence[bytes], parts: Cast) -> AsyncIterator[Stage
                 ("unfiltered", bases[0], True),
             )
         ]
-        yield Stage(*arms, other, behind=f"{bases[0]}/fhir")
+        yield Stage(*arms, other, whole, behind=f"{bases[0]}/fhir")
 
 
 @asynccontextmanager
@@ -139,10 +142,11 @@ async def run(
     """Ask so many requests over all pairs. Gives what came of them."""
     told, known = Told(), Known(records, parts.patients)
     oracle = Oracle(records, parts, signed(parts), clock.now())
+    versions = Versions(records, seed, lambda held: Oracle(held, parts, signed(parts), clock.now()))
     pairs, behind = pairs_of(parts), await on.full.fetch(f"{on.behind}/metadata") if on.behind else None
     for number, pair in enumerate(pairs):
         world = oracle.without(pair)
-        on.other.hold(world.records)
+        hold(on, versions, pair, records, world)
         offered = {pair.route: Offered(await _statement(on.full, pair), behind)}
         grammar = Grammar(known, offered, f"{seed} {pair}")
         touched = sorted(world.withheld | world.masked)
@@ -157,6 +161,16 @@ async def run(
                 tell(as_text(case))
         tell(_line(pair, world, told))
     return told
+
+
+def hold(on: Stage, versions: Versions, pair: Pair, records: Sequence[bytes], world: Without) -> None:
+    """Put the two worlds of a pair behind the arms, with earlier versions where both servers can be given them."""
+    if on.whole is None:
+        on.other.hold(world.records)
+        return
+    whole, rest = versions.of(pair, world)
+    on.whole.hold([*whole, *records])
+    on.other.hold([*rest, *world.records])
 
 
 def signed(parts: Cast) -> list[bytes]:

@@ -13,7 +13,8 @@ from gateway import clock
 from gateway.demo.cast import cast
 from tests.twin.absent import Oracle
 from tests.twin.records import records
-from tests.twin.running import FOUND, Case, as_text, compare, embedded, run, signed
+from tests.twin.running import FOUND, Case, as_text, compare, embedded, hold, run, signed
+from tests.twin.versions import Versions
 from tests.twin.writing import both, run_mixed
 
 pytestmark = pytest.mark.asyncio
@@ -66,5 +67,6 @@ async def _again(case: Case, folder: Path | None) -> str:
     parts = cast(held)
     oracle = Oracle(held, parts, signed(parts), clock.now())
     async with embedded(held, parts) as on:
-        on.other.hold(oracle.without(case.script.pair).records)
+        versions = Versions(held, case.seed, lambda listed: Oracle(listed, parts, signed(parts), clock.now()))
+        hold(on, versions, case.script.pair, held, oracle.without(case.script.pair))
         return await compare(on, case.script)
