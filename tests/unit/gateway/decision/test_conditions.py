@@ -265,6 +265,78 @@ def test_a_form_is_said_to_be_one_and_names_the_recipient():
     assert hold(form, case(consents=[NAMING])) is None
 
 
+STATED = """
+bona_fide_medical_emergency calaim_purpose discloser_attests_advances_treatment federal_programme_rules_met
+hmis_privacy_notice_covers_disclosure required_by_law security_requirements_met subject_has_capacity
+"""
+
+
+def attested(found, **said):
+    """The case where this was stated of the exchange."""
+    return msgspec.structs.replace(found, exchange=msgspec.structs.replace(found.exchange, attested=said))
+
+
+def of_patient(found, **said):
+    """The case where this was stated of the patient."""
+    return msgspec.structs.replace(found, subject=msgspec.structs.replace(found.subject, stated=said))
+
+
+@pytest.mark.parametrize("condition", [one for one in Condition if one.value in STATED.split()], ids=str)
+def test_what_is_stated_is_so_and_what_is_not_is_not_known(condition):
+    """Of the exchange, of the patient or of the record; who says that it is not so is believed first."""
+    name = condition.value
+    assert hold(condition, case()) is None
+    for said in (True, False):
+        for found in (attested(case(), **{name: said}), of_patient(case(), **{name: said}), case(stated={name: said})):
+            assert hold(condition, found) is said
+    for found in (
+        attested(case(stated={name: False}), **{name: True}),
+        attested(of_patient(case(), **{name: False}), **{name: True}),
+        attested(case(stated={name: True}), **{name: False}),
+    ):
+        assert hold(condition, found) is False
+
+
+def test_an_emergency_needs_both():
+    """It is one, and consent cannot be obtained beforehand (42 CFR 2.51(a))."""
+    there, cannot = "bona_fide_medical_emergency", "consent_cannot_be_obtained"
+    emergency = Condition.PART2_EMERGENCY
+    assert hold(emergency, attested(case(), **{there: True, cannot: True}))
+    assert hold(emergency, attested(case(), **{there: True})) is None
+    assert hold(emergency, attested(case(), **{cannot: True})) is None
+    assert hold(emergency, attested(case(), **{there: True, cannot: False})) is False
+    assert hold(emergency, attested(case(), **{there: False})) is False
+
+
+def test_within_a_program_and_with_its_service_organisation():
+    """A program to itself; a program to who has the agreement with it, about what the agreement lists."""
+    program = party("provider_part2", "discloser", part2_program=True)
+    within, service = Condition.PART2_SAME_PROGRAM, Condition.PART2_QUALIFIED_SERVICE_ORGANISATION
+    assert hold(within, case(program, program))
+    assert not hold(within, case(program))
+    other = party("cbo", "discloser")
+    assert not hold(within, case(other, other))
+    assert hold(service, case(program, None, agreement("QSOA")))
+    assert not hold(service, case(other, None, agreement("QSOA")))
+    assert not hold(service, case(program, None, agreement("BAA")))
+    listed = agreement("QSOA", data=frozenset({"claims"}))
+    assert hold(service, case(program, None, listed, categories=frozenset({"claims"})))
+    assert not hold(service, case(program, None, listed, categories=frozenset({"housing"})))
+
+
+def test_a_consent_given_without_capacity_permits_nothing_but_by_a_representative():
+    """One whose authority was verified; and none at all with a signature that the law does not take."""
+    by_another = {"performer": [{"reference": "RelatedPerson/r"}], "verification": [{"verified": True}]}
+    represented = good(r4(provision=permit(), **by_another))
+    names = Condition.CONSENT_PERMITS
+    for consents, without_capacity in (([PERMITTING], False), ([represented], True)):
+        found = case(consents=consents)
+        assert hold(names, found)
+        assert without_capacity is hold(names, of_patient(found, subject_has_capacity=False))
+        assert hold(names, of_patient(found, subject_has_capacity=True))
+        assert not hold(names, of_patient(found, electronic_signature_meets_federal_law=False))
+
+
 def test_the_programs_because_of_whom_a_record_is_part_2():
     """Those that are its source; not who gave another label, nor a Part 2 label that came with it."""
     found = [
