@@ -17,7 +17,7 @@ from gateway.errors import UpstreamFault
 from gateway.fhir import strict
 from gateway.fhir.bundle import Document, Entry
 from gateway.fhir.references import Local
-from gateway.fhir.search import Include, SearchPlan
+from gateway.fhir.search_plan import Include, SearchPlan
 from gateway.fhir.search_predicates import Condition, touches
 from gateway.fhir.view import ResourceView
 from gateway.proxy.capability import NOT_SERVED

@@ -19,7 +19,8 @@ from gateway.decision.model import Decision, Exchange
 from gateway.fhir.bundle import Document
 from gateway.fhir.interaction import Interaction
 from gateway.fhir.query import build_query
-from gateway.fhir.search import SearchPlan, admit
+from gateway.fhir.search import admit
+from gateway.fhir.search_plan import SearchPlan
 from gateway.proxy.asked import Asked, ChangedMeanwhile, Prepared, united
 from gateway.proxy.cursor import PARAMETER, Binding, Place, take
 from gateway.proxy.including import Includer

@@ -23,7 +23,7 @@ from gateway.fhir.interaction import Interaction, Kind
 from gateway.fhir.pointer import element_path
 from gateway.fhir.query import Parameter, build_query, parse_query
 from gateway.fhir.references import Base, Local, parse
-from gateway.fhir.search import Key
+from gateway.fhir.search_plan import Key
 from gateway.fhir.search_predicates import sort_key
 from gateway.fhir.view import ResourceView, read_resource
 from gateway.proxy.asked import Asked, ChangedMeanwhile, Prepared

@@ -23,7 +23,8 @@ from gateway.facts.needs import beside
 from gateway.fhir import strict
 from gateway.fhir.bundle import Bundle, Document, Entry
 from gateway.fhir.references import Local, parse
-from gateway.fhir.search import Chain, Reverse, SearchPlan, admit
+from gateway.fhir.search import admit
+from gateway.fhir.search_plan import Chain, Reverse, SearchPlan
 from gateway.fhir.search_predicates import Condition, meets, sort_key, touches, values_at
 from gateway.fhir.view import ResourceView
 from gateway.proxy.asked import Asked

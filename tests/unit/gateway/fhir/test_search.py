@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from gateway.errors import BadRequest, NotSupported
 from gateway.fhir.query import parse_query
 from gateway.fhir.references import Local, parse_base
-from gateway.fhir.search import Chain, Include, Key, Reverse, SearchLimits, admit
+from gateway.fhir.search import admit
 from gateway.fhir.search_offers import Offers, Standing, resting_on
+from gateway.fhir.search_plan import Chain, Include, Key, Reverse, SearchLimits
 from gateway.fhir.search_predicates import meets
 
 NO_PATIENT = frozenset({"Location", "Medication", "Organization", "Practitioner", "PractitionerRole"})
