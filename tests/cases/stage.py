@@ -16,7 +16,7 @@ from tests.cases.records import Resource, condition, encounter, labelled, patien
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
 CLAIM = "urn:consent-gateway:attestations"
-NOT_PUSHED = frozenset({"Group", "List"})
+NOT_PUSHED = frozenset({"List"})
 """Types that a push does not write (docs/http.md)."""
 BOTH = "both_have_relationship_with_enrollee"
 
@@ -93,7 +93,11 @@ class Stage(NamedTuple):
         named = json.dumps([self.records, self.among, consents(self.case), agreements(self.case)])
         return [
             {
-                **{key: value for key, value in one.items() if value and key != "part2_program"},
+                **{
+                    key: value
+                    for key, value in one.items()
+                    if key == "hipaa_covered" or (value and key != "part2_program")
+                },
                 "id": self.party(one["id"]),
                 "references": [f"{self.server}/Organization/{one['id']}"],
                 "identifiers": [self.number_of(one["id"])],
