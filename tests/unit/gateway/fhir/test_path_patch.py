@@ -223,7 +223,10 @@ UNREAD = [
     operation("move", "Patient.telecom", source=-1, destination=0),
     {"name": "operation"},
     {"name": "other", "part": []},
-    {"name": "operation", "part": [{"name": "type", "valueString": "delete"}, {"name": "path", "valueString": "active"}]},
+    {
+        "name": "operation",
+        "part": [{"name": "type", "valueString": "delete"}, {"name": "path", "valueString": "active"}],
+    },
     {"name": "operation", "part": [{"name": "type", "valueCode": "delete"}] * 2},
 ]  # fmt: skip
 
