@@ -1,6 +1,6 @@
 """One program asked about many resources: what is kept from one to the next never shows, and is bounded."""
 
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.decision.consents import program as programs
 from gateway.decision.model import Answer
-from tests.consent_questions import LOINC, ask, observation, period, program, target
+from tests.consent_questions import AT, LOINC, ask, observation, period, program, target
 from tests.consents import ACT_CODE, code, concept, deny, good, permit, r4
 
 DAYS = ["2020-01-01", "2020-01-02", "2020-01-03", "2020-01", "2020", "2020-01-02T00:00:00Z", "2020-01-02T12:00:00Z"]
@@ -89,3 +89,36 @@ def test_a_consent_is_silenced_by_what_is_surely_newer_alone(older, newer, answe
         for number, (date, kind) in enumerate(dated)
     ]
     assert Answer.DENY is ask(*turned).answer
+
+
+def test_what_was_settled_holds_from_its_instant_until_a_period_ends():
+    """Not before, though nothing ends until then, and not from the end on."""
+    settled = program(good(r4(provision=permit(period={"end": "2026"})))).settled
+    ends = datetime(2027, 1, 1, tzinfo=UTC)
+    assert (AT, ends) == (settled.since, settled.valid_until)
+    held = [settled.holds_at(at) for at in (AT - timedelta(seconds=1), AT, ends - timedelta(seconds=1), ends)]
+    assert [False, True, True, False] == held
+
+
+@pytest.mark.parametrize("first", ["#inside", "not a reference", "Observation/other"])
+def test_a_record_is_found_beside_what_names_nothing(first):
+    """Of several records that a provision names, whichever stands first."""
+    data = [{"meaning": "instance", "reference": {"reference": one}} for one in (first, "Observation/obs1")]
+    refusing = {"type": "deny", "data": [{"meaning": "instance", "reference": {"reference": "Observation/elsewhere"}}]}
+    consents = [
+        good(r4(id="c1", provision={"type": "permit", "data": data})),
+        good(r4(id="c2", policy=[{"uri": "urn:other"}], provision=refusing)),
+    ]
+    assert Answer.PERMIT is ask(*consents).answer
+
+
+def test_a_tag_covers_its_codes_where_it_is_carried_however_many_consents_there_are():
+    """A permit of Part 2 records covers their SUD codes; of records without the tag it does not (labels.md)."""
+    labels = [[code(ACT_CODE, "42CFRPart2")], *([code(ACT_CODE, one)] for one in ("HIV", "PSY", "ETH", "SDV"))]
+    consents = [
+        good(r4(id=f"c{number}", provision={"type": "permit", "securityLabel": one}))
+        for number, one in enumerate(labels)
+    ]
+    assert Answer.PERMIT is ask(*consents, about=target(None, "42CFRPart2", "ETHUD")).answer
+    assert Answer.NOT_APPLICABLE is ask(*consents, about=target(None, "ETHUD")).answer
+    assert Answer.NOT_APPLICABLE is ask(*consents, about=target(None, "42CFRPart2", "SICKLE")).answer
