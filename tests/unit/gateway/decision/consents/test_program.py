@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consent_store.model import Coding
 from gateway.decision.consents import program as programs
 from gateway.decision.model import Answer
 from tests.consent_questions import AT, LOINC, ask, observation, period, program, target
@@ -122,3 +124,19 @@ def test_a_tag_covers_its_codes_where_it_is_carried_however_many_consents_there_
     assert Answer.PERMIT is ask(*consents, about=target(None, "42CFRPart2", "ETHUD")).answer
     assert Answer.NOT_APPLICABLE is ask(*consents, about=target(None, "ETHUD")).answer
     assert Answer.NOT_APPLICABLE is ask(*consents, about=target(None, "42CFRPart2", "SICKLE")).answer
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_label_of_no_kind_we_know_is_told_apart_from_record_to_record(turned):
+    """Two records with the same sensitivities, of which one carries it: whichever is asked about first."""
+    mark = Coding("urn:example:labels", "X")
+    refusing = {"type": "deny", "securityLabel": [code(mark.system, mark.code)]}
+    asked = program(good(r4(provision=permit(provision=[refusing]))))
+    told = [(target(None, mark), Answer.DENY), (target(), Answer.PERMIT), (target(None, "N"), Answer.PERMIT)]
+    for record, answer in reversed(told) if turned else told:
+        assert answer is asked.decide(msgspec.structs.replace(record, labels=known(record.labels))).answer
+
+
+def known(labels):
+    """The same labels, of which nothing is unknown."""
+    return msgspec.structs.replace(labels, unknown=False)
