@@ -4,11 +4,11 @@ Rules of this file
 1. What is not plainly a whole page is Unusable: other status or media type, an outcome that warns, an entry nobody
    asked for, a total that contradicts itself (L087, L088).
 2. A Consent's text is the server's own bytes; what it says is read elsewhere, and may be unreadable.
-3. A further page lies under the very base that was asked; no link leads anywhere else.
+3. A further page is asked for under the very base that was asked; no link leads anywhere else.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -17,7 +17,7 @@ import msgspec
 from consent_store.reading import parse
 
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_FHIR_JSON: Final = frozenset({"application/fhir+json", "application/json"})
+_FHIR_JSON: Final = frozenset({"application/fhir+json", "application/json", "application/json+fhir"})
 _UTF_8: Final = re.compile(r'\s*charset\s*=\s*"?utf-8"?\s*', re.IGNORECASE)
 _PORTS: Final = {"http": 80, "https": 443}
 _HARMLESS: Final = frozenset({"information", "success"})
@@ -94,19 +94,38 @@ def read_resource(answer: Answer, resource_type: str) -> Mapping[str, Any]:
     return tree
 
 
-def beneath(base: str, url: str) -> str:
-    """Give `url` as it is asked for: the base, and what of the URL follows it. Raises Unusable for one elsewhere."""
+def beneath(base: str, url: str, aliases: Iterable[str] = (), here: str = "") -> str:
+    """Give `url`, which stands in the answer of `here`, as it is asked for: the base, and what of the URL follows it or
+    one of its `aliases`. A relative one is relative to the host, its page or the base. Raises Unusable for one
+    elsewhere."""
+    found = [rest for own in (base, *aliases) if (rest := _rest(own, url, here or base)) is not None]
+    if not url or not found or not url.isascii() or re.search(r"[\s\\]", url):
+        raise Unusable("a link leads to another server")
+    return base + found[0]
+
+
+def _rest(base: str, url: str, here: str) -> str | None:
+    """Give what of a URL follows a base; None for one elsewhere. Raises Unusable for what is no URL."""
     try:
-        link, own = urlsplit(url), urlsplit(base)
+        own = urlsplit(base)
+        link = urlsplit(_whole(own, base, url, here))
         same = _origin(link) == _origin(own) and "@" not in link.netloc
     except ValueError:
         raise Unusable("a link is no URL") from None
     rest = link.path.removeprefix(own.path)
     inside = link.path.startswith(own.path) and (not rest or rest.startswith("/"))
     crooked = any(segment in {".", ".."} for segment in unquote(rest).split("/"))
-    if not same or not inside or crooked or link.fragment or not url.isascii() or re.search(r"[\s\\]", url):
-        raise Unusable("a link leads to another server")
-    return base + rest + (f"?{link.query}" if link.query else "")
+    if not same or not inside or crooked or link.fragment:
+        return None
+    return rest + (f"?{link.query}" if link.query else "")
+
+
+def _whole(own: SplitResult, base: str, url: str, here: str) -> str:
+    if url.startswith("//") or ":" in re.split("[/?]", url, maxsplit=1)[0]:
+        return url
+    if url.startswith("/"):
+        return f"{own.scheme}://{own.netloc}{url}"
+    return (here.partition("?")[0] if url.startswith("?") else f"{base}/") + url
 
 
 def is_id(text: str) -> bool:

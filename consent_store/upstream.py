@@ -44,9 +44,10 @@ _ELSEWHERE: Final = "consents are kept by the FHIR server itself"
 class FhirServer(msgspec.Struct, frozen=True, kw_only=True):
     """Where the consents of one source are asked for."""
 
-    base: str  # base URL, without a slash at its end; its own links must begin with it
+    base: str  # base URL, without a slash at its end
     fetch: Fetch
     own_bases: frozenset[str]  # base URLs whose absolute references are its own
+    aliases: tuple[str, ...] = ()  # further base URLs that its links may begin with; never asked
     # To ask by identifiers too, where the server has the parameter: `patient.identifier` (of the Patient referred to),
     # `patient:identifier` (in the reference itself).
     by_identifier: tuple[str, ...] = ()
@@ -174,7 +175,7 @@ async def _every_page(query: str, server: FhirServer) -> Mapping[str, Entry]:
             if one.id in found:
                 raise Unusable("a consent stands on two pages")
             found[one.id] = one
-        url = None if page.next is None else beneath(server.base, page.next)
+        url = None if page.next is None else beneath(server.base, page.next, server.aliases, url)
     if totals not in (set(), {len(found)}):
         raise Unusable("the consents found are not as many as the total")
     return found

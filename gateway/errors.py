@@ -111,12 +111,14 @@ class PushRefused(GatewayError):
 
 
 class UpstreamFault(GatewayError):
-    """The FHIR server failed, or answered what cannot be read (502)."""
+    """The FHIR server failed, or answered what cannot be read (502). `why` is for the operator's log, never for a
+    client: our own words, with a status or the name of a type at most."""
 
     status, issue, fault = 502, "transient", Fault.UPSTREAM
 
-    def __init__(self, message: str = "the server behind the gateway did not give a usable answer") -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "", *, why: str = "") -> None:
+        super().__init__(message or "the server behind the gateway did not give a usable answer")
+        self.why = why
 
 
 class Unavailable(GatewayError):

@@ -67,6 +67,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     owner: str  # id of the participant whose data these are: it discloses on a read, receives on a push
     upstream: str  # base URL of the FHIR server, without a slash at its end
+    upstream_aliases: tuple[str, ...] = ()  # further base URLs by which that server calls itself; never asked
     source: str  # names whose patient ids these are (PatientKey.source); routes to one server may share it
     credentials: Credentials = Credentials()
     public_url: str  # base URL that clients use, without a slash at its end: what links and fullUrls are written with
@@ -188,11 +189,21 @@ def _agree(top: Node, settings: Settings) -> None:
     for route in settings.routes:
         if servers.setdefault(route.source, route.upstream) != route.upstream:
             raise top.wrong(f"the source `{route.source}` names two servers: their patient ids are not the same")
+    _agree_on_aliases(top, settings.routes)
     if settings.consults and settings.consults not in {f"{route.tenant}/{route.name}" for route in settings.routes}:
         raise top.at("consults").wrong("names no route: say `tenant/route`")
     planes = settings.data_plane, settings.control_plane
     if planes[0] == planes[1] and planes[0].port:
         raise top.at("control_plane").wrong("the control plane has its own listener")
+
+
+def _agree_on_aliases(top: Node, routes: tuple[Route, ...]) -> None:
+    """Check that no server is called by the name of another: whose patients are whose would be lost."""
+    for route in routes:
+        for one in routes:
+            taken = {one.upstream, *one.upstream_aliases, one.public_url} if one.source != route.source else set()
+            if found := taken & set(route.upstream_aliases):
+                raise top.wrong(f"`upstream_aliases` names the server of another source: {min(found)}")
 
 
 def _listener(node: Node, port: int) -> Listener:
@@ -283,6 +294,7 @@ def _route(tenant: str, name: str, node: Node) -> Route:
         name=name,
         owner=node.at("owner").text(),
         upstream=_url(node.at("upstream")),
+        upstream_aliases=tuple(_url(each) for each in node.at("upstream_aliases").items()),
         source=node.at("source").text(f"{tenant}/{name}"),
         credentials=_credentials(node.at("credentials")),
         public_url=_url(node.at("public_url")),

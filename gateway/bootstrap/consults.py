@@ -29,7 +29,7 @@ from gateway.fhir.view import ResourceView
 from gateway.ledger.account import account_of
 from gateway.ledger.attested import attested_of
 from gateway.ledger.model import Intent, Outcome, Story, new_request_id
-from gateway.proxy.context import Context, gather, searchset
+from gateway.proxy.context import Context, gather, next_of, searchset
 from gateway.proxy.live import Door, Services
 from gateway.proxy.sending import complete, unchanged
 
@@ -90,15 +90,12 @@ class ConsultedRoute:
         views: list[ResourceView] = []
         for _ in range(_PAGES):
             held = await door.upstream.look(position) if position else None
-            if held is None:
+            if held is None or position is None:
                 return views
             bundle = searchset(held, self._limits)
             views += [one.view for one in bundle.entries if one.view is not None and one.view.type == "Patient"]
-            url = bundle.link("next")
-            position = door.upstream.base.position(url) if url is not None else None
-            if url is not None and position is None:
-                raise UpstreamFault
-        raise UpstreamFault
+            position = next_of(bundle, door, position)
+        raise UpstreamFault(why="the pages of a search have no end")
 
     async def gather(self, document: Document, exchange: Exchange) -> Facts:
         """Give the facts on which a document is judged. Raises Unavailable, UpstreamFault."""

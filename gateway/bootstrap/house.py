@@ -44,14 +44,21 @@ class House:
         self.settings, self.folder = settings, folder
         self.bases = {
             source: frozenset(
-                url for route in settings.routes if route.source == source for url in (route.upstream, route.public_url)
+                url
+                for route in settings.routes
+                if route.source == source
+                for url in (route.upstream, *route.upstream_aliases, route.public_url)
             )
             for source in {route.source for route in settings.routes}
         }
         most = settings.limits.body_bytes
         self.upstreams = {
             (route.tenant, route.name): Upstream(
-                session, route.upstream, authorization=authorization(route.credentials, folder), most=most
+                session,
+                route.upstream,
+                authorization=authorization(route.credentials, folder),
+                most=most,
+                aliases=route.upstream_aliases,
             )
             for route in settings.routes
         }
@@ -116,7 +123,7 @@ class House:
             tools=tools,
             upstream=self.upstreams[route.tenant, route.name],
             proof=self.proofs[route.tenant, route.name],
-            own=frozenset({parse_base(route.upstream), parse_base(route.public_url)}),
+            own=frozenset(map(parse_base, (route.upstream, *route.upstream_aliases, route.public_url))),
             bases=self.bases,
             whole_offers=whole_offers,
             part_offers=part_offers,

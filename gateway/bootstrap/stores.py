@@ -57,6 +57,7 @@ def _fhir_servers(
             base=route.upstream,
             fetch=fetch,
             own_bases=bases[route.source],
+            aliases=route.upstream_aliases,
             by_identifier=settings.consents.by_identifier,
         )
         servers.setdefault(route.source, server)

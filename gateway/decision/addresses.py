@@ -19,17 +19,19 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Outward(msgspec.Struct, frozen=True):
-    """Where the upstream is, and how clients call it (`url`, without a slash at its end)."""
+    """Where the upstream is, and how clients call it (`url`, without a slash at its end). `others` are further bases
+    that it calls itself by."""
 
     base: Base
     url: str
+    others: tuple[Base, ...] = ()
 
     def told(self, address: str) -> str | None:
         """Give an address of the upstream's as ours; None for one that is not of a record there."""
         if "://" not in address or not self._names_the_host(address):
             return None
         plain, bar, canonical = address.partition("|")
-        target = parse(plain, frozenset({self.base}))
+        target = parse(plain, frozenset({self.base, *self.others}))
         if not isinstance(target, Local):
             return None
         version = f"/_history/{target.version}" if target.version else ""
@@ -45,13 +47,16 @@ class Outward(msgspec.Struct, frozen=True):
             parts = urlsplit(address)
             host, port = parts.hostname, parts.port
         except ValueError:
-            return self.base.host in address.lower()
-        scheme = parts.scheme.lower() or self.base.scheme
-        return host == self.base.host.strip("[]") and (port or _PORTS.get(scheme)) == self.base.port
+            return True
+        return any(
+            host == base.host.strip("[]") and (port or _PORTS.get(parts.scheme.lower() or base.scheme)) == base.port
+            for base in (self.base, *self.others)
+        )
 
     def _names_the_host(self, address: str) -> bool:
         """Say whether an address can be at the upstream's host at all; most are not, and are looked at no closer."""
-        return self.base.host in address.lower()
+        lower = address.lower()
+        return self.base.host in lower or any(base.host in lower for base in self.others)
 
 
 def outward_edits(view: ResourceView, outward: Outward) -> Iterator[Edit]:

@@ -71,6 +71,18 @@ class SearchParameters:
         pointed = [self.elements.reference_targets(type_, pointer(path)) for path in found.paths]
         return frozenset(found.targets).union(*(types for types in pointed if types))
 
+    def namesakes(self, type_: str, name: str, pointed: str) -> tuple[str, ...]:
+        """Give the other reference parameters that read the same elements and may point at records of a type: servers
+        are seen to know a patient's records by `patient` alone, or by `subject`."""
+        table = self.of(type_)
+        own = table.get(name)
+        return tuple(
+            other
+            for other, found in sorted(table.items())
+            if own is not None and other != name and (found.kind, found.paths) == (own.kind, own.paths)
+            if pointed in (self.targets(type_, found) or {pointed})
+        )
+
     def only_references(self, type_: str, found: SearchParameter) -> bool:
         """Say whether every path of a parameter is a Reference: then it can be followed (`_include`, chains)."""
         at = [self.elements.at(type_, pointer(path)) for path in found.paths]

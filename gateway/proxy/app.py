@@ -57,7 +57,7 @@ class DataPlane:
         try:
             answer = await self._serve(incoming, writer, trace)
         except GatewayError as error:
-            trace.error = type(error).__name__
+            trace.error, trace.why = type(error).__name__, getattr(error, "why", "")
             answer = outcome(error)
         except Gone:
             trace.error, answer = "Gone", None

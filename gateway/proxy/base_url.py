@@ -3,7 +3,8 @@
 Rules of this file
 1. Scheme, host and port must be equal, with default ports filled in and the host in lower case; user information
    and fragments are refused.
-2. Path segments must begin with the base's, segment by segment; empty, dot and encoded-slash segments are refused.
+2. Path segments must begin with the base's, segment by segment; empty, dot and encoded-slash segments are refused, but
+   one slash at the end of a path is taken.
 3. A place in a walk (`Position`) is what follows the base: a URL is only ever rebuilt as base + position.
 """
 
@@ -36,10 +37,21 @@ class BaseUrl(NamedTuple):
         if other is None or other[1:4] != self[1:4]:
             return None
         rest = other.segments[len(self.segments) :]
-        if other.segments[: len(self.segments)] != self.segments or any(not _sound(part) for part in rest):
+        parts = rest[:-1] if rest[-1:] == ("",) else rest
+        if other.segments[: len(self.segments)] != self.segments or any(not _sound(part) for part in parts):
             return None
         query = url.partition("?")[2]
         return "".join(f"/{part}" for part in rest) + (f"?{query}" if query else "")
+
+    def following(self, url: str, here: Position) -> Position | None:
+        """Give where a link leads that stands in what is at `here`. It may be relative (RFC 3986 section 4.2): to the
+        host, to its page by a query alone, else to the base, as every relative URL of FHIR is."""
+        if not url or url.startswith("//") or ":" in re.split("[/?]", url, maxsplit=1)[0]:
+            return self.position(url)
+        if url.startswith("/"):
+            parts = urlsplit(self.text)
+            return self.position(f"{parts.scheme}://{parts.netloc}{url}")
+        return self.position(self.text + (here.partition("?")[0] if url.startswith("?") else "/") + url)
 
 
 def base_url(text: str) -> BaseUrl:

@@ -75,23 +75,36 @@ async def _owners(asked: Asked, view: ResourceView) -> list[ResourceView]:
         if owner is None:
             return []
         found[owner.type, owner.id] = owner
-    stated = await asked.door.surface.abilities.searches()
-    named = _LOCATION in stated.get("DocumentReference", ())
-    if named:
-        bases = (asked.door.upstream.base.text, asked.door.route.public_url)
-        values = ",".join([f"Binary/{view.id}", *(f"{base}/Binary/{view.id}" for base in bases)])
-        first = f"/DocumentReference?{build_query([(_LOCATION, values)]).decode('ascii')}"
-        listed = await _listed(asked, first, "DocumentReference", _MOST_OWNERS)
-        if listed is None:
-            return []  # nobody can tell whether all of them are visible: as if it had no owner
-        found |= {(one.type, one.id): one for one in listed}
+    abilities, name = asked.door.surface.abilities, f"Binary/{view.id}"
+    named = await abilities.takes("DocumentReference", _LOCATION, name)
+    located = await _located(asked, name) if named else []
+    if located is None:
+        return []  # nobody can tell whether all of them are visible: as if it had no owner
+    found |= {(one.type, one.id): one for one in located}
     for type_ in (*_ATTACHING, *([] if named else ["DocumentReference"])):
-        for patient in _patients(asked, found.values()) if "patient" in stated.get(type_, ()) else ():
+        for patient in _patients(asked, found.values()):
+            if not await abilities.takes(type_, "patient", f"Patient/{patient}"):
+                continue
             attaching = await _attaching(asked, view, type_, patient)
             if attaching is None or (attaching and type_ in NOT_SERVED):
                 return []
             found |= {(one.type, one.id): one for one in attaching}
     return list(found.values())
+
+
+async def _located(asked: Asked, name: str) -> list[ResourceView] | None:
+    """Give the DocumentReferences that point at a Binary by its URL, by whatever name of the server; None where they
+    are too many to look at."""
+    bases = (*(base.text for base in asked.door.upstream.names), asked.door.route.public_url)
+    values = [name, *(f"{base}/{name}" for base in bases)]
+    found: list[ResourceView] = []
+    for value in [",".join(values)] if asked.door.surface.abilities.lists else values:
+        first = f"/DocumentReference?{build_query([(_LOCATION, value)]).decode('ascii')}"
+        listed = await _listed(asked, first, "DocumentReference", _MOST_OWNERS)
+        if listed is None or len(found) + len(listed) > _MOST_OWNERS:
+            return None
+        found += listed
+    return found
 
 
 def _patients(asked: Asked, owners: Iterable[ResourceView]) -> list[str]:
@@ -119,7 +132,7 @@ async def _listed(asked: Asked, position: str | None, type_: str, most: int) -> 
         found += [read_resource(one.raw) for one in views if one is not None and one.type == type_]
         if len(found) > most:
             return None
-        position = next_of(bundle, asked.door)
+        position = next_of(bundle, asked.door, position)
     return found
 
 

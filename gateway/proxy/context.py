@@ -12,8 +12,8 @@ Rules of this file
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import aclosing, suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
@@ -32,13 +32,13 @@ from gateway.facts.live import everyone, facts_of, subjects_of, unseen
 from gateway.facts.needs import first_round, members_of, named_by, practitioners, provenance_tells, second_round
 from gateway.fhir import strict
 from gateway.fhir.bundle import Bundle, Document, scan
-from gateway.fhir.query import build_query
 from gateway.fhir.references import parse_base
 from gateway.fhir.resolver import Resolver
 from gateway.fhir.strict import MalformedJson
 from gateway.fhir.view import ResourceView, read_resource
+from gateway.proxy.base_url import Position
 from gateway.proxy.live import Door
-from gateway.proxy.upstream import NotHeeded
+from gateway.proxy.upstream import NotHeeded, NotThere
 from gateway.release.released import Held
 
 Name = tuple[str, str]
@@ -58,10 +58,14 @@ def searchset(held: Held, limits: strict.Limits) -> Bundle:
     try:
         bundle = scan(held.body, limits=limits)
     except MalformedJson as error:
-        raise UpstreamFault from error
+        raise UpstreamFault(why="an answer to a search is not one strict JSON Bundle") from error
     if bundle.type != "searchset" or bundle.unread:
-        raise UpstreamFault
+        raise UpstreamFault(why="an answer to a search is no searchset, or has elements that R4 does not know")
     return bundle
+
+
+class _Cut(Exception):
+    """A server gave a part of what it found, and no link to the rest."""
 
 
 class Context:
@@ -93,8 +97,9 @@ class Context:
                 for type_, ids in _batches(new):
                     group.create_task(self._ask(type_, ids))
         except ExceptionGroup as failed:
-            if failed.split(UpstreamFault)[1] is None:
-                raise UpstreamFault from None
+            faults, others = failed.split(UpstreamFault)
+            if others is None and faults is not None:
+                raise _first_of(faults) from None
             raise
         found = ((name, self._views[name]) for name in names)
         return {name: view for name, view in found if view is not None}
@@ -110,19 +115,17 @@ class Context:
 
     async def _read(self, type_: str, id_: str) -> ResourceView:
         async with self._calls:
-            held = await self._door.upstream.read(type_, id_)
-        try:
-            view = read_resource(held.body, limits=self._limits) if held is not None else None
-        except MalformedJson as error:
-            raise UpstreamFault from error
-        if view is None or (view.type, view.id) != (type_, id_):
-            raise UpstreamFault
+            view = await read_alone(self._door, type_, id_, self._limits)
+        if view is None:
+            raise UpstreamFault(why=f"a {type_} that was found is not there")
         return view
 
     async def provenances(self, views: Iterable[ResourceView]) -> dict[Name, ResourceView]:
         """Give the Provenances that the server has of these records, those aside that are `untraced`. Raises
         UpstreamFault where a call fails; a server that does not search them has none to show."""
-        targets = (f"{view.type}/{view.id}" for view in views if view.id is not None)
+        listed = list(views)
+        targets = [f"{view.type}/{view.id}" for view in listed if view.id is not None]
+        await self._try_lists(targets)
         return await self._pointing("Provenance", "target", targets)
 
     async def roles(self, practitioners: Iterable[str]) -> dict[Name, ResourceView]:
@@ -133,22 +136,28 @@ class Context:
         found, shown = self._pointed.setdefault(type_, ({}, set()))
         wanted = sorted(set(targets) - shown)
         shown.update(wanted)
-        for listed in _together(wanted):
-            with suppress(NotHeeded):
-                await self._trace(type_, parameter, listed, found)
+        together = self._door.surface.abilities.lists
+        with suppress(NotHeeded, NotThere):
+            for listed in _together(wanted) if together else ([one] for one in wanted):
+                try:
+                    await self._trace(type_, parameter, listed, found)
+                except NotHeeded:  # of several at once, or at all
+                    for target in listed if len(listed) > 1 else ():
+                        await self._trace(type_, parameter, [target], found)
         return dict(found)
 
     async def _trace(self, type_: str, parameter: str, targets: list[str], into: dict[Name, ResourceView]) -> None:
         """Take what points at these records. Where it is much, what points at one half and then at the other: how much
         points at another record, which may be withheld, changes nothing for one (rule 6)."""
         found: dict[Name, ResourceView] = {}
-        async for view in self._found(type_, parameter, ",".join(targets)):
-            found[view.type, view.id or ""] = view
-            if len(found) > MOST_POINTING:
-                break
-        else:
-            into |= found
-            return
+        with suppress(_Cut):
+            async for view in self._found(type_, parameter, ",".join(targets), whole=True):
+                found[view.type, view.id or ""] = view
+                if len(found) > MOST_POINTING:
+                    break
+            else:
+                into |= found
+                return
         half = len(targets) // 2
         if not half:
             self.untraced.update(targets)
@@ -156,26 +165,104 @@ class Context:
         await self._trace(type_, parameter, targets[:half], into)
         await self._trace(type_, parameter, targets[half:], into)
 
-    async def _ask(self, type_: str, ids: list[str]) -> None:
-        async for view in self._found(type_, "_id", ",".join(ids)):
-            if view.id in ids:
-                self._views[type_, view.id] = view
+    async def _try_lists(self, names: Iterable[str]) -> None:
+        """Find out whether the server finds several records by one search, by two of one type that are there: one that
+        does not would seem to have nothing (abilities, rule 3)."""
+        abilities = self._door.surface.abilities
+        if abilities.lists is None:
+            named = sorted({(type_, id_) for type_, _, id_ in (name.partition("/") for name in names)})
+            pairs = [(type_, list(group)[:2]) for type_, group in groupby(named, key=itemgetter(0))]
+            for type_, two in [pair for pair in pairs if len(pair[1]) > 1][:1]:
+                ids = {id_ for _, id_ in two}
+                with suppress(NotHeeded, NotThere):
+                    found = {view.id async for view in self._found(type_, "_id", ",".join(sorted(ids)))}
+                    abilities.learn_lists(found=found == ids)
 
-    async def _found(self, type_: str, parameter: str, value: str) -> AsyncIterator[ResourceView]:
-        """Give the records of a type that one search finds, all pages of it."""
-        asked = build_query([(parameter, value), ("_count", str(_TOGETHER))]).decode("ascii")
-        position: str | None = f"/{type_}?{asked}"
+    async def _ask(self, type_: str, ids: list[str]) -> None:
+        """Take the records of a type by ids: by one search, and what that does not give by reads, unless the server is
+        known to find all that there is of a list."""
+        abilities, left = self._door.surface.abilities, set(ids)
+        refused = abilities.lists is False
+        try:
+            if not refused and not await self._search_ids(type_, left):
+                abilities.learn_lists(found=False)
+                refused = True
+        except NotThere:
+            if abilities.lists:
+                return
+            refused = True
+        except NotHeeded:
+            refused = True
+        if not refused and len(ids) - len(left) > 1:
+            abilities.learn_lists(found=True)
+        if abilities.lists and not refused:
+            return
+        async with asyncio.TaskGroup() as group:
+            reads = [group.create_task(self._take_one(type_, id_)) for id_ in sorted(left)]
+        if not refused and any(read.result() for read in reads):
+            abilities.learn_lists(found=False)
+
+    async def _search_ids(self, type_: str, left: set[str]) -> bool:
+        """Take what one search gives of `left`; say whether it gave no others: one that does leaves `_id` out."""
+        asked = frozenset(left)
+        async with aclosing(self._found(type_, "_id", ",".join(sorted(left)))) as found:
+            async for view in found:
+                if view.id is None or view.id not in asked:
+                    return False
+                self._views[type_, view.id] = view
+                left.discard(view.id)
+        return True
+
+    async def _take_one(self, type_: str, id_: str) -> bool:
+        """Take one record by its address; say whether it is there."""
         async with self._calls:
+            self._views[type_, id_] = await read_alone(self._door, type_, id_, self._limits)
+        return self._views[type_, id_] is not None
+
+    async def _found(
+        self, type_: str, parameter: str, value: str, *, whole: bool = False
+    ) -> AsyncGenerator[ResourceView, None]:
+        """Give the records of a type that one search finds, all pages of it. Raises _Cut, where they have to be
+        `whole`, for a server that counts more than it gives."""
+        upstream, position, given = self._door.upstream, f"/{type_}", 0
+        async with self._calls:
+            held = await upstream.search(type_, [(parameter, value), ("_count", str(_TOGETHER))])
             for _ in range(_PAGES):
-                held = await self._door.upstream.look(position) if position else None
-                if held is None:  # the last page was seen; or a server without this type, which has none of them
-                    return
                 bundle = searchset(held, self._limits)
+                given += len(bundle.entries)
                 for entry in bundle.entries:
                     if entry.view is not None and entry.view.type == type_ and entry.view.id is not None:
                         yield entry.view
-                position = next_of(bundle, self._door)
-        raise UpstreamFault
+                following = next_of(bundle, self._door, position)
+                if following is None:
+                    if whole and (bundle.total or 0) > given:
+                        raise _Cut
+                    return
+                position = following
+                held = await upstream.page(position)
+        raise UpstreamFault(why="the pages of a search have no end")
+
+
+async def read_alone(door: Door, type_: str, id_: str, limits: strict.Limits) -> ResourceView | None:
+    """Give what the upstream holds under a type and id, None where it holds nothing. Raises UpstreamFault."""
+    held = await door.upstream.read(type_, id_)
+    if held is None:
+        return None
+    try:
+        view = read_resource(held.body, limits=limits)
+    except MalformedJson as error:
+        raise UpstreamFault(why=f"a {type_} is not strict JSON") from error
+    if (view.type, view.id) != (type_, id_):
+        raise UpstreamFault(why=f"a read of {type_} gave another record")
+    return view
+
+
+def _first_of(faults: BaseExceptionGroup[UpstreamFault]) -> UpstreamFault:
+    """Give the first fault of calls that went side by side."""
+    one: BaseException = faults
+    while isinstance(one, BaseExceptionGroup):
+        one = one.exceptions[0]
+    return one if isinstance(one, UpstreamFault) else UpstreamFault()
 
 
 def _batches(names: Iterable[Name]) -> Iterator[tuple[str, list[str]]]:
@@ -199,17 +286,18 @@ def _together(texts: Iterable[str]) -> Iterator[list[str]]:
         yield listed
 
 
-def next_of(bundle: Bundle, door: Door) -> str | None:
-    """Give the position of the next page, None on the last. Raises UpstreamFault for a link that leads elsewhere."""
+def next_of(bundle: Bundle, door: Door, here: Position) -> Position | None:
+    """Give the position of the page after the one at `here`, None on the last. Raises UpstreamFault for a link that
+    leads elsewhere."""
     try:
         url = bundle.link("next")
     except MalformedJson as error:
-        raise UpstreamFault from error
+        raise UpstreamFault(why="a page has two next links") from error
     if url is None:
         return None
-    position = door.upstream.base.position(url)
+    position = door.upstream.position(url, here)
     if position is None:
-        raise UpstreamFault
+        raise UpstreamFault(why="a next link leads to another server; `upstream_aliases` may say that it is the same")
     return position
 
 
@@ -263,7 +351,8 @@ async def gather(
 
 def _outward(door: Door) -> Outward:
     """Give where the upstream is, for what is read from it; what a client pushes names our door, or its own."""
-    return Outward(parse_base(door.route.upstream), door.route.public_url)
+    others = tuple(map(parse_base, door.route.upstream_aliases))
+    return Outward(parse_base(door.route.upstream), door.route.public_url, others)
 
 
 async def _named(

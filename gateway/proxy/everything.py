@@ -8,7 +8,8 @@ Rules of this file
 4. What is included beside a row is what a search of the shown ids brings: by released matches alone (L015).
 """
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -53,6 +54,7 @@ _CARE_DATES: Final = {
     "ServiceRequest": "authored",
     "Specimen": "collected",
 }
+_AT_ONCE: Final = 8  # parameters that a server which states none is tried with
 
 
 def system_search(asked: Asked, interaction: Interaction) -> Whole:
@@ -178,9 +180,32 @@ async def everything_page(asked: Asked, interaction: Interaction, whole: Whole, 
 
 
 async def possible(asked: Asked, parts: Iterable[Part]) -> tuple[Part, ...]:
-    """Give the searches of a row without those that the upstream does not state: it has none of those records."""
-    known = await asked.door.surface.abilities.searches()
-    return tuple(part for part in parts if part.type in known and (part.by == "" or part.by in known[part.type]))
+    """Give the searches of a row without those that the upstream does not state, or take: it has none of those
+    records."""
+    abilities = asked.door.surface.abilities
+    known, turns = await abilities.searches(), asyncio.Semaphore(_AT_ONCE)
+
+    async def fitting(part: Part) -> Part | None:
+        if part.by == "":
+            return part if not known or part.type in known else None
+        async with turns:
+            for one in (part, *_otherwise(asked, part)):
+                value = next(each.value for each in one.parameters if each.name == one.by)
+                if await abilities.takes(one.type, one.by, value):
+                    return one
+        return None
+
+    found = await asyncio.gather(*map(fitting, parts))
+    return tuple(part for part in found if part is not None)
+
+
+def _otherwise(asked: Asked, part: Part) -> Iterator[Part]:
+    """Give a search for what belongs to an owner by the other names of its parameter."""
+    table = asked.door.whole_offers.table
+    for other in table.namesakes(part.type, part.by, part.owner.type) if part.owner is not None else ():
+        renamed = tuple(each._replace(name=other) if each.name == part.by else each for each in part.parameters)
+        if _is_offered(asked, part.type, next(each for each in renamed if each.name == other)):
+            yield msgspec.structs.replace(part, parameters=renamed, by=other)
 
 
 async def _possible(asked: Asked, whole: Whole) -> Whole:
@@ -190,7 +215,8 @@ async def _possible(asked: Asked, whole: Whole) -> Whole:
 async def _named_beside(asked: Asked, shown: Iterable[ReleasedEntry], named: frozenset[str]) -> list[Part]:
     """Give the searches, by id, of what the released records of a page name and is of no patient."""
     known = await asked.door.surface.abilities.searches()
-    types = (asked.door.policy.no_patient_types | {"Patient"}) & known.keys() - NOT_SERVED
+    types = (asked.door.policy.no_patient_types | {"Patient"}) - NOT_SERVED
+    types = types & known.keys() if known else types
     types = types & named if named else types
     here = list(shown)
     there = {name_of(entry.resource) for entry in here}

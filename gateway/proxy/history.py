@@ -214,7 +214,7 @@ async def _held(asked: Asked, type_: str, id_: str) -> list[ResourceView]:
         views += _of_record(bundle, type_, id_)
         if bundle.type != "history" or len(views) > MOST_VERSIONS:
             raise UpstreamFault
-        position = next_of(bundle, asked.door)
+        position = next_of(bundle, asked.door, position)
     return views
 
 

@@ -22,6 +22,7 @@ from gateway.fhir.search_predicates import Condition, touches
 from gateway.fhir.view import ResourceView
 from gateway.proxy.capability import NOT_SERVED
 from gateway.proxy.context import next_of, searchset
+from gateway.proxy.upstream import NotThere
 from gateway.proxy.walking import Walker, document_of, locals_at, moved, too_many
 from gateway.release.compose import released_text
 
@@ -160,17 +161,24 @@ class Includer:
 
     async def _walked(self, type_: str, name: str, value: str) -> dict[Name, ResourceView]:
         door, found = self.walker.door, dict[Name, ResourceView]()
-        held = await door.upstream.search(type_, [(name, value), ("_count", "200")])
+        position = f"/{type_}"
+        try:
+            held = await door.upstream.search(type_, [(name, value), ("_count", "200")])
+        except NotThere:
+            if await door.surface.abilities.lacks(type_):
+                return found
+            raise
         for _ in range(_MOST_PAGES):
             bundle = searchset(held, self.asked.json_limits)
             for entry in bundle.entries:
                 if entry.view is not None and entry.view.type == type_ and entry.view.id and not entry.unread:
                     found[type_, entry.view.id] = entry.view
-            position = next_of(bundle, door)
-            if position is None:
+            following = next_of(bundle, door, position)
+            if following is None:
                 return found
+            position = following
             held = await door.upstream.page(position)
-        raise UpstreamFault
+        raise UpstreamFault(why="the pages of a search have no end")
 
 
 def _in_order(entries: Mapping[Name, Entry]) -> Document:

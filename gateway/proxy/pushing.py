@@ -107,7 +107,7 @@ def answer(asked: Asked, posted: Posted, judgement: Judgement, done: Written) ->
     if posted.makes:
         place = _place(asked, done.location, posted.makes)
         if place is None:
-            raise UpstreamFault
+            raise UpstreamFault(why="it stored a record and did not say where")
         return told(201, f"the {posted.makes} was stored", told_of(judgement), {"Location": place})
     if posted.interaction == "operation":
         return told(200, "the message was taken", (), {})
@@ -128,9 +128,9 @@ def _results(asked: Asked, posted: Posted, forwarded: list[Entry], done: Written
     try:
         bundle = scan(done.held.body, limits=asked.json_limits)
     except MalformedJson as error:
-        raise UpstreamFault from error
+        raise UpstreamFault(why="its answer to a push is not one strict JSON Bundle") from error
     if bundle.type != _RESPONSES[posted.interaction] or len(bundle.entries) != len(forwarded):
-        raise UpstreamFault
+        raise UpstreamFault(why="its answer to a push does not answer entry for entry")
     return [_result(asked, sent, found) for sent, found in zip(forwarded, bundle.entries, strict=True)]
 
 
@@ -154,7 +154,10 @@ def _response(entry: Entry, result: dict[str, Any] | None, lines: Mapping[str, s
 
 def _place(asked: Asked, location: str, type_: str) -> str | None:
     """Give our own URL of what the upstream says it made, None where it does not say it plainly."""
-    target = parse_reference(location, asked.door.own)
+    base = asked.door.upstream.base.text
+    at_host = location.startswith("/") and not location.startswith("//")
+    position = asked.door.upstream.position(location, "") if at_host else None
+    target = parse_reference(location if position is None else base + position, asked.door.own)
     if isinstance(target, Local) and target.type == type_:
         return f"{asked.door.route.public_url}/{target.type}/{target.id}"
     return None

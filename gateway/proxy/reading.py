@@ -12,12 +12,10 @@ import msgspec
 from gateway.decision.facts import Facts
 from gateway.decision.judge import Judgement, judge
 from gateway.decision.model import Exchange
-from gateway.errors import UpstreamFault
 from gateway.fhir.bundle import Bundle, Document, Entry
-from gateway.fhir.strict import MalformedJson
-from gateway.fhir.view import ResourceView, read_resource
+from gateway.fhir.view import ResourceView
 from gateway.proxy.asked import Asked, Prepared
-from gateway.proxy.context import Context, gather
+from gateway.proxy.context import Context, gather, read_alone
 from gateway.proxy.outcomes import NOT_VISIBLE
 from gateway.release.compose import compose_own, compose_resource, manifest_of
 from gateway.release.released import Manifest, Released
@@ -48,16 +46,7 @@ async def read(asked: Asked, type_: str, id_: str, exchange: Exchange) -> Prepar
 
 async def fetched(asked: Asked, type_: str, id_: str) -> ResourceView | None:
     """Give what the upstream holds under a type and id, None where it holds nothing. Raises UpstreamFault."""
-    held = await asked.door.upstream.read(type_, id_)
-    if held is None:
-        return None
-    try:
-        view = read_resource(held.body, limits=asked.json_limits)
-    except MalformedJson as error:
-        raise UpstreamFault from error
-    if (view.type, view.id) != (type_, id_):
-        raise UpstreamFault
-    return view
+    return await read_alone(asked.door, type_, id_, asked.json_limits)
 
 
 async def judged_alone(

@@ -37,6 +37,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     milliseconds: float
     error: str = ""  # class of the error that was answered
+    why: str = ""  # what the upstream did, in our own words, where it is at fault
 
 
 class Alerted(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ class Trace(msgspec.Struct):
     template: str = ""
     interaction: str = "unknown"
     error: str = ""
+    why: str = ""
 
     def told(self, interaction: Interaction) -> None:
         """Take the form of what is asked: type, never an id."""

@@ -5,11 +5,12 @@ Rules of this file
 2. No redirect is followed, no cookie kept, no proxy of the environment used (L073).
 3. An answer must be whole, FHIR JSON, not encoded, within the size limit; anything else is UpstreamFault (L057, L058).
 4. 404 and 410 are "absent"; the body of an error is dropped unread (L069, L070).
+5. What a fault says of itself for the log is status and kind of what came, never a word of it, never an id (L072).
 """
 
 import base64
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -30,9 +31,11 @@ _HEADERS: Final = {
     "Cache-Control": "no-cache",
     "Prefer": "return=minimal, handling=strict",
 }
-_FHIR_JSON: Final = frozenset({"application/fhir+json", "application/json"})
+# The third is what FHIR's first releases called it; servers of R4 still say so (Oracle, Soarian R4 overview).
+_FHIR_JSON: Final = frozenset({"application/fhir+json", "application/json", "application/json+fhir"})
 _ABSENT: Final = frozenset({404, 410})
-_BY_FORM: Final = frozenset({400, 405, 422, 501})
+_BY_FORM: Final = frozenset({400, 405, 414, 422, 501})
+_LONGEST_TYPE: Final = 64
 _CHARSET: Final = re.compile(r'\s*charset\s*=\s*"?([^"\s]+)"?\s*', re.IGNORECASE)
 
 
@@ -54,6 +57,13 @@ class Written(msgspec.Struct, frozen=True):
 
 class NotHeeded(UpstreamFault):
     """The server refused a request by its form: a parameter or a value that it does not know."""
+
+    def __init__(self, why: str = "it refused a request by its form") -> None:
+        super().__init__(why=why)
+
+
+class NotThere(UpstreamFault):
+    """Nothing is at the address of a type: a server without it, or none at all (R4 http.html 3.1.0.9)."""
 
 
 class Refused(Exception):
@@ -99,16 +109,28 @@ async def whole(response: aiohttp.ClientResponse, most: int) -> bytes:
     async for chunk in response.content.iter_any():
         size += len(chunk)
         if size > most:
-            raise UpstreamFault
+            raise UpstreamFault(why="its answer is larger than `body_bytes`")
         parts.append(chunk)
     return b"".join(parts)
 
 
 class Upstream:
-    """One FHIR server: base URL, our credentials (`authorization` "" = none), the largest body that is read."""
+    """One FHIR server: base URL, our credentials (`authorization` "" = none), the largest body that is read. `aliases`
+    are further base URLs that it names itself by; they are recognised, and never asked (L027, L073)."""
 
-    def __init__(self, session: aiohttp.ClientSession, base: str, *, authorization: str = "", most: int) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        *,
+        authorization: str = "",
+        most: int,
+        aliases: Iterable[str] = (),
+    ) -> None:
         self.base: BaseUrl = base_url(base)
+        self.names = (self.base, *map(base_url, aliases))
+        self.answered = False  # whether it ever gave FHIR
+        self._counts: bool | None = None  # whether it takes `_count`, as far as it was seen
         self._session, self._most = session, most
         self._headers = _HEADERS | ({"Authorization": authorization} if authorization else {})
 
@@ -116,15 +138,40 @@ class Upstream:
         """Give one resource as the server holds it, None where it is absent. Raises UpstreamFault."""
         return await self.look(f"/{type_}/{id_}")
 
-    async def search(self, type_: str, parameters: Sequence[tuple[str, str]]) -> Held:
-        """Give the first page of a search. Raises UpstreamFault."""
-        return await self.page(f"/{type_}?{build_query(parameters).decode('ascii')}")
+    async def search(self, type_: str, parameters: Sequence[tuple[str, str]], *, last: bool = True) -> Held:
+        """Give the first page of a search. A server that refuses the number of entries (`_count`, which R4 asks of
+        nobody) is asked without, unless something else is to be tried first (not the `last` try).
+
+        Raises NotHeeded, NotThere, UpstreamFault."""
+        plain = [pair for pair in parameters if pair[0] != "_count"]
+        if self._counts is False or len(plain) == len(parameters):
+            return await self._at(type_, plain)
+        try:
+            held = await self._at(type_, parameters)
+            self._counts = True
+        except NotHeeded:
+            if self._counts or not last:
+                raise
+            held = await self._at(type_, plain)
+            self._counts = False
+        return held
+
+    async def _at(self, type_: str, parameters: Sequence[tuple[str, str]]) -> Held:
+        held = await self.look(f"/{type_}?{build_query(parameters).decode('ascii')}" if parameters else f"/{type_}")
+        if held is None:
+            raise NotThere(why=f"it answered 404 to a search of {type_}")
+        return held
+
+    def position(self, url: str, here: Position) -> Position | None:
+        """Give where a link leads that stands on the page at `here`; None for one that leads to another server."""
+        found = (name.following(url, here) for name in self.names)
+        return next((position for position in found if position is not None), None)
 
     async def page(self, position: Position) -> Held:
         """Give the page at a position beneath the base. Raises UpstreamFault."""
         held = await self.look(position)
         if held is None:
-            raise UpstreamFault
+            raise UpstreamFault(why="a page that it linked to is not there")
         return held
 
     async def forward(
@@ -155,10 +202,10 @@ class Upstream:
                 if response.status in range(400, 500) and response.status not in {401, 403, 408, 429}:
                     raise Refused(changed=response.status in {404, 409, 410, 412})
                 if response.status not in {200, 201, 202, 204}:
-                    raise UpstreamFault
+                    raise UpstreamFault(why=f"it answered {response.status} to a write")
                 return Written(response.status, response.headers.get("Location", ""), await self._held(response))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise UpstreamFault from error
+            raise _lost(error) from error
 
     async def openness(self) -> Openness:
         """Ask for data without credentials, and tell whether the server gave any (L074)."""
@@ -179,24 +226,45 @@ class Upstream:
                 if response.status in _ABSENT:
                     return None
                 if response.status != 200:
-                    raise NotHeeded if response.status in _BY_FORM else UpstreamFault
-                return await self._held(response)
+                    why = f"it answered {response.status} to {_kind(position)}"
+                    raise NotHeeded(why) if response.status in _BY_FORM else UpstreamFault(why=why)
+                held = await self._held(response)
+                self.answered = True
+                return held
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise UpstreamFault from error
+            raise _lost(error) from error
 
     async def _held(self, response: aiohttp.ClientResponse) -> Held:
         """Read a body whole. Raises UpstreamFault by rule 3, aiohttp.ClientError where it was cut off."""
         if not _is_plain(response):
-            raise UpstreamFault
+            raise UpstreamFault(why="its answer is compressed, though that was not asked for")
         if (response.content_length or 0) > self._most:
-            raise UpstreamFault
+            raise UpstreamFault(why="its answer is larger than `body_bytes`")
         body = await whole(response, self._most)
         if body and not _is_fhir_json(response.headers.getall("Content-Type", [])):
-            raise UpstreamFault
+            raise UpstreamFault(why="the Content-Type of its answer is not FHIR JSON in UTF-8")
         return Held(body, response.status)
 
     def _url(self, position: Position) -> URL:
         return URL(self.base.text + position, encoded=True)
+
+
+def page_of(records: Iterable[bytes]) -> Held:
+    """Give records that came one by one, each as it came, as one page of a search."""
+    entries = b",".join(b'{"resource":%b}' % one for one in records)
+    return Held(b'{"resourceType":"Bundle","type":"searchset"%b}' % (entries and b',"entry":[%b]' % entries))
+
+
+def _kind(position: Position) -> str:
+    """Say what was asked for at a position, without ids and values."""
+    path, _, query = position.partition("?")
+    type_ = path.strip("/").partition("/")[0]
+    known = type_ if type_.isalpha() and len(type_) < _LONGEST_TYPE else "a page"
+    return f"a search of {known}" if query else f"a read of {known}"
+
+
+def _lost(error: Exception) -> UpstreamFault:
+    return UpstreamFault(why=f"no whole answer came: {type(error).__name__}")
 
 
 def _is_plain(response: aiohttp.ClientResponse) -> bool:

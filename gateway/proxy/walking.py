@@ -3,14 +3,14 @@
 Rules of this file
 1. Upstream pages are pulled until enough released matches are in hand, or there are no more (leaks.md L020, L022).
 2. A match counts where its released form meets the search: what upstream matched on may be withheld (L012, L014, L016).
-3. A server that refuses a parameter is asked for the anchors alone; the gateway tells the rest.
+3. A server that refuses a parameter is asked for the anchors alone, by their other name if need be; one that does not
+   say that it carried out all of a search (its `self` link) is not believed to. The gateway tells the rest.
 4. A chain is a search of its own, carried out first; `_has` one for the matches in hand. Limits count what is released.
 5. Where the client includes nothing, the server is asked to bring what pages are decided with: context alone.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,6 @@ from gateway.decision.facts import Facts
 from gateway.decision.judge import Judgement, judge
 from gateway.decision.model import Decision, Exchange, Verdict
 from gateway.errors import BadRequest, UpstreamFault
-from gateway.facts.needs import beside
 from gateway.fhir import strict
 from gateway.fhir.bundle import Bundle, Document, Entry
 from gateway.fhir.references import Local, parse
@@ -31,7 +30,7 @@ from gateway.proxy.asked import Asked
 from gateway.proxy.capability import NOT_SERVED
 from gateway.proxy.context import Context, gather, next_of, searchset
 from gateway.proxy.cursor import Place
-from gateway.proxy.upstream import NotHeeded
+from gateway.proxy.first_page import FirstPage
 from gateway.release.compose import released_text
 
 _NEVER: Final = NOT_SERVED | {"OperationOutcome"}
@@ -39,9 +38,8 @@ START: Final = Place("", 0)
 MOST_INNER: Final = 100
 """Released matches of a search within a search; past it the whole is refused."""
 
-_LEAST_PAGE: Final = 20
-_MOST_PAGE: Final = 400
-_AHEAD: Final = 4  # pages' worth of matches that upstream is asked for at once
+_NAMING: Final = frozenset({"_id", "identifier"})  # by these one record is meant: what a server makes of them is held
+_TOGETHER: Final = 20  # records asked for together
 _MOST_PAGES: Final = 10_000  # a server that gives more is broken; time ends a walk long before
 
 
@@ -82,6 +80,7 @@ class Walker:
     def __init__(self, asked: Asked, exchange: Exchange) -> None:
         self.asked, self.exchange, self.door = asked, exchange, asked.door
         self.context = Context(asked.door, asked.json_limits)
+        self.first = FirstPage(asked.door, self.context, asked.json_limits)
         self.facts: list[Facts] = []
 
     async def judged(self, document: Document) -> Judgement:
@@ -122,6 +121,7 @@ class Walker:
     # Pages ----------------------------------------------------------------------------------------------------------
     async def _arrivals(self, plan: SearchPlan, start: Place) -> AsyncIterator[_Arrival]:
         """Give the upstream's pages from the start on, entries numbered through. There is always one."""
+        abilities, sent = self.door.surface.abilities, [name for name, _ in plan.upstream]
         position, skip, bare = start.position, start.skip, start.bare
         number, seen = 0, set[str]()
         while position not in seen and len(seen) < _MOST_PAGES:
@@ -129,8 +129,12 @@ class Walker:
             if position:
                 held = await self.door.upstream.page(position)
             else:
-                held, bare = await self._first(plan, bare=bare)
+                held, bare = await self.first.page(plan, bare=bare)
             bundle = searchset(held, self.asked.json_limits)
+            if not position and not bare:
+                abilities.heeded(plan.type, sent, dict(bundle.links).get("self"))
+            checked = bare or abilities.leaves_out(plan.type, sent)
+            abilities.called(bundle, self.door.own)
             entries: list[Entry] = []
             places: dict[str, Place] = {}
             matched = 0
@@ -147,31 +151,12 @@ class Walker:
                 if mode == "match":
                     places[one.at] = Place(position, matched - 1, bare)
             for part in _parts(entries, plan):
-                yield _Arrival(document_of(part), places, bare)
-            following = next_of(bundle, self.door)
+                yield _Arrival(document_of(part), places, checked)
+            following = next_of(bundle, self.door, position or f"/{plan.type}")
             if following is None:
                 return
             position, skip = following, 0
-        raise UpstreamFault
-
-    async def _first(self, plan: SearchPlan, *, bare: bool) -> tuple[Any, bool]:
-        """Give the first page of a search, and whether it was asked for by its anchors alone (rule 3)."""
-        upstream, size = self.door.upstream, ("_count", str(_page_size(plan)))
-        brought = [] if plan.includes else await self._beside(plan.type)
-        if not bare:
-            for more in (brought, []) if brought else ([],):
-                with suppress(NotHeeded):
-                    return await upstream.search(plan.type, [*plan.upstream, *more, size]), False
-            if plan.anchored and not plan.anchors:
-                raise NotHeeded
-        return await upstream.search(plan.type, [*plan.anchors, size]), True
-
-    async def _beside(self, type_: str) -> list[tuple[str, str]]:
-        """Give the includes by which the server brings what the records of a page are decided with, as it states."""
-        stated = await self.door.surface.abilities.includes(type_)
-        wanted = beside(type_, self.door.whole_offers.table) if stated else ()
-        found = (next((name for name in names if name in stated), None) for names in wanted)
-        return [("_include", name) for name in found if name is not None]
+        raise UpstreamFault(why="the pages of a search have no end")
 
     async def _take(self, found: Walk, arrival: _Arrival, plan: SearchPlan, enough: int | None) -> None:
         """Keep what is released, up to one match beyond enough, and tell what is withheld before it."""
@@ -209,7 +194,7 @@ class Walker:
         own, bare = self.door.own, arrival.bare
         for condition in plan.conditions:
             changed = touches(condition, (edit.path for edit in judgement.edits[view.at]))
-            told = condition.here or bare or changed or condition.kind == "reference"
+            told = condition.here or bare or changed or condition.kind == "reference" or condition.name in _NAMING
             if told and not meets(condition, tree, own):
                 return decision
         return Match(entry, arrival.places[entry.at], tree)
@@ -239,8 +224,8 @@ class Walker:
         """Give those of the records that a released match of the inner search points at."""
         found: set[Local] = set()
         offers, own = self.door.offers(self.asked.caller.participant.type), self.door.own
-        for start in range(0, len(names), _LEAST_PAGE):
-            value = ",".join(name.text for name in names[start : start + _LEAST_PAGE])
+        for start in range(0, len(names), _TOGETHER):
+            value = ",".join(name.text for name in names[start : start + _TOGETHER])
             plan = admit(one.type, [(one.name, value), *one.rest], offers, own=own)
             walked = await self.walk(plan, START, None)
             for match in walked.matches:
@@ -288,12 +273,6 @@ def document_of(entries: Iterable[Entry]) -> Document:
     listed = tuple(entries)
     views = tuple(entry.view for entry in listed if entry.view is not None)
     return Document(views, Bundle(type="searchset", entries=listed))
-
-
-def _page_size(plan: SearchPlan) -> int:
-    """Give the size of upstream's pages, by the form of the search alone (leaks.md L023)."""
-    whole = bool(plan.sort) or plan.candidates
-    return _MOST_PAGE if whole else min(max(_AHEAD * plan.count, _LEAST_PAGE), _MOST_PAGE)
 
 
 def _parts(entries: list[Entry], plan: SearchPlan) -> Iterable[list[Entry]]:

@@ -290,8 +290,10 @@ async def test_no_reason_tells_of_the_patient():
         "http://evil.example.org/fhir",
         "http://[/fhir",
         "//ehr.example.org/fhir?page=2",
-        "/fhir?page=2",
-        "?page=2",
+        "/fhirx?page=2",
+        "/fhir/../admin",
+        "../admin",
+        "",
         "http://ehr.example.org/fhir\\..\\admin",
         "http://ehr.example.org/fhir?page=2#there",
         "http://ehr.example.org/fhir?page=2 HTTP/1.1",
@@ -308,6 +310,21 @@ def test_a_link_beneath_the_base_is_asked_there():
     """The rest of the URL is kept to the letter, after our own base."""
     assert f"{BASE}?_getpages=1%2F2&x=%20" == beneath(BASE, f"{BASE}?_getpages=1%2F2&x=%20")
     assert f"{BASE}/Consent?page=2" == beneath(BASE, "http://EHR.example.org:80/fhir/Consent?page=2")
+
+
+@pytest.mark.parametrize("url", ["/fhir/Consent?page=2", "?page=2", "Consent?page=2"])
+def test_a_relative_link_is_of_the_server_that_was_asked(url):
+    """To the host, to its page, to the base: each is asked for under the base."""
+    assert f"{BASE}/Consent?page=2" == beneath(BASE, url, here=f"{BASE}/Consent?patient=Patient/1")
+
+
+def test_a_link_by_another_name_of_the_server_is_asked_for_under_the_base():
+    """The server's public name is recognised where it is stated, and not asked; nobody else's is."""
+    names = ["https://public.example/r4"]
+    assert f"{BASE}/Consent?page=2" == beneath(BASE, "https://public.example/r4/Consent?page=2", names)
+    for url in ("https://public.example/r5/Consent?page=2", "https://public.example.evil.example/r4/Consent?page=2"):
+        with pytest.raises(Unusable):
+            beneath(BASE, url, names)
 
 
 # Whose they are ---------------------------------------------------------------------------------------------------

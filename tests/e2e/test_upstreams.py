@@ -52,6 +52,8 @@ class Server:
         if path == "Observation/o1":
             return answer(self.records[0])
         kind = path.partition("?")[0]
+        if "/" in kind:
+            return answer({"resourceType": "OperationOutcome"}, 404)
         found = {"Patient": [ROSA], "Observation": self.records}.get(kind, [])
         entries = [{"fullUrl": f"http://up/{kind}/x", "resource": one, "search": {"mode": "match"}} for one in found]
         return answer({"resourceType": "Bundle", "type": "searchset", "entry": entries, "link": self.links})
@@ -152,7 +154,7 @@ async def test_a_failing_look_up_of_context_fails_the_whole(house):
 async def test_a_patient_that_cannot_be_found_is_nobody_we_know(house):
     """A record about a patient whom the server does not have is withheld."""
     assert 200 == (await house.gate.ask("Observation/o1")).status
-    house.server.behave(Patient=searchset())
+    house.server.behave(**{"Patient?": searchset()})
     assert 404 == (await house.gate.ask("Observation/o1")).status
 
 

@@ -51,6 +51,7 @@ def test_a_request_is_one_line(lines):
         "status": 200,
         "milliseconds": 12.5,
         "error": "",
+        "why": "",
     } == line
 
 

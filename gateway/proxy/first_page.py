@@ -1,0 +1,171 @@
+"""How the first page of a search is asked for, of servers that know more or less of R4.
+
+Rules of this file
+1. The search as it is, with what pages are decided with beside it (`_include`) where the client includes nothing.
+2. A server that refuses it is asked for the anchors alone, by their other name if need be; for ids one by one. The
+   gateway then tells the rest (`bare`).
+3. What nobody knows of a server yet (that it finds several ids, references with their type) is tried once, and kept in
+   `abilities`: the same for every caller, so that nothing of a patient can be told from it.
+"""
+
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from gateway.facts.needs import beside
+from gateway.fhir import strict
+from gateway.fhir.references import Local
+from gateway.fhir.search_plan import SearchPlan
+from gateway.proxy.context import Context, searchset
+from gateway.proxy.live import Door
+from gateway.proxy.upstream import NotHeeded, NotThere, page_of
+from gateway.release.released import Held
+
+_TYPED: Final = {"patient": "Patient/", "encounter": "Encounter/"}
+_LEAST_PAGE: Final = 20
+_MOST_PAGE: Final = 400
+_MOST_WHOLE: Final = 10_000
+_AHEAD: Final = 4  # pages' worth of matches that upstream is asked for at once
+
+
+class _Link(msgspec.Struct, frozen=True):
+    relation: str = ""
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What a page says of itself."""
+
+    total: int | None = None
+    link: tuple[_Link, ...] = ()
+    entry: tuple[msgspec.Raw, ...] = ()
+
+
+class FirstPage:
+    """Asks one server for first pages, for one request."""
+
+    def __init__(self, door: Door, context: Context, limits: strict.Limits) -> None:
+        self.door, self.context, self.limits = door, context, limits
+        self._asked: list[tuple[str, str]] = []  # the parameters that the last page was asked for by
+
+    async def page(self, plan: SearchPlan, *, bare: bool) -> tuple[Held, bool]:
+        """Give the first page of a search, and whether it was asked for by its anchors alone. Raises UpstreamFault."""
+        ids = next((value.split(",") for name, value in plan.upstream if name == "_id"), [])
+        if len(ids) > 1 and not self.door.surface.abilities.lists:
+            return await self._by_ids(plan.type, ids), True
+        try:
+            held, asked_bare = await self._searched(plan, bare=bare)
+            return await self._uncut(plan.type, held), asked_bare
+        except NotThere:
+            if await self.door.surface.abilities.lacks(plan.type):
+                return page_of(()), bare
+            raise
+        except NotHeeded:
+            if not ids:
+                raise
+            return await self._by_ids(plan.type, ids), True
+
+    async def _searched(self, plan: SearchPlan, *, bare: bool) -> tuple[Held, bool]:
+        """Ask for the first page; by ids alone where a server was seen to know no other form of a reference, and once
+        more so where nobody knows and the one with a type found nothing (R4 search.html 3.1.1.4.8 has both)."""
+        abilities, plain = self.door.surface.abilities, _with_ids_alone(plan)
+        if plain == plan or abilities.typed is not None:
+            return await self._attempts(plain if abilities.typed is False else plan, bare=bare)
+        found = await self._attempts(plan, bare=bare)
+        if self._has(plan.type, found[0]):
+            abilities.typed = True
+            return found
+        with suppress(NotHeeded, NotThere):
+            other = await self._attempts(plain, bare=bare)
+            if self._has(plan.type, other[0]):
+                abilities.typed = False
+                return other
+        return found
+
+    def _has(self, type_: str, held: Held) -> bool:
+        return any(one.view is not None and one.view.type == type_ for one in searchset(held, self.limits).entries)
+
+    async def _uncut(self, type_: str, held: Held) -> Held:
+        """Give a page that says there are more matches than it holds, and links to no further one, in one piece: R4
+        has the links (http.html 3.1.0.8), small servers often only `_count`."""
+        told = _told(held)
+        if told.total is None or told.total <= len(told.entry) or any(link.relation == "next" for link in told.link):
+            return held
+        more = [pair for pair in self._asked if pair[0] != "_count"]
+        whole = await self.door.upstream.search(type_, [*more, ("_count", str(min(told.total, _MOST_WHOLE)))])
+        if len(_told(whole).entry) < told.total:
+            self.door.surface.abilities.keeps_back()
+        return whole if len(_told(whole).entry) > len(told.entry) else held
+
+    async def _attempts(self, plan: SearchPlan, *, bare: bool) -> tuple[Held, bool]:
+        size = ("_count", str(_page_size(plan)))
+        brought = [] if plan.includes else await self._beside(plan.type)
+        if not bare:
+            for more in (brought, []) if brought else ([],):
+                with suppress(NotHeeded):
+                    return await self._search(plan.type, [*plan.upstream, *more, size], last=False), False
+            if plan.anchored and not plan.anchors:
+                return await self._search(plan.type, [*plan.upstream, size]), False
+        other = self._otherwise(plan)
+        try:
+            return await self._search(plan.type, [*plan.anchors, size]), True
+        except NotHeeded:
+            if other is None:
+                raise
+            return await self._search(plan.type, [other, size]), True
+
+    async def _search(self, type_: str, parameters: list[tuple[str, str]], *, last: bool = True) -> Held:
+        self._asked = parameters
+        return await self.door.upstream.search(type_, parameters, last=last)
+
+    def _otherwise(self, plan: SearchPlan) -> tuple[str, str] | None:
+        """Give an anchor of one type of records by its other name, such as `subject` and `patient`."""
+        table = self.door.whole_offers.table
+        for condition in plan.conditions:
+            types = {one.type for one in condition.values if isinstance(one, Local)}
+            value = dict(plan.anchors).get(condition.name)
+            if value is not None and len(types) == 1:
+                for other in table.namesakes(plan.type, condition.name, next(iter(types))):
+                    return other, value
+        return None
+
+    async def _by_ids(self, type_: str, ids: list[str]) -> Held:
+        """Give records by ids as a page of a search, from a server that is not known to find several by one."""
+        found = await self.context.take({type_: ids})
+        return page_of(found[type_, id_].raw for id_ in ids if (type_, id_) in found)
+
+    async def _beside(self, type_: str) -> list[tuple[str, str]]:
+        """Give the includes by which the server brings what the records of a page are decided with, as it states."""
+        stated = await self.door.surface.abilities.includes(type_)
+        wanted = beside(type_, self.door.whole_offers.table) if stated else ()
+        found = (next((name for name in names if name in stated), None) for names in wanted)
+        return [("_include", name) for name in found if name is not None]
+
+
+def _told(held: Held) -> _Told:
+    try:
+        return msgspec.json.decode(held.body, type=_Told)
+    except msgspec.MsgspecError:
+        return _Told()  # what is wrong with it is said where it is read
+
+
+def _with_ids_alone(plan: SearchPlan) -> SearchPlan:
+    """Give a search whose patients and encounters are named by their ids alone, where the parameter says the type."""
+
+    def alone(pair: tuple[str, str]) -> tuple[str, str]:
+        name, value = pair
+        start = _TYPED.get(name)
+        texts = value.split(",")
+        if start is None or not all(text.startswith(start) for text in texts):
+            return pair
+        return name, ",".join(text.removeprefix(start) for text in texts)
+
+    return msgspec.structs.replace(
+        plan, upstream=tuple(map(alone, plan.upstream)), anchors=tuple(map(alone, plan.anchors))
+    )
+
+
+def _page_size(plan: SearchPlan) -> int:
+    """Give the size of upstream's pages, by the form of the search alone (leaks.md L023)."""
+    whole = bool(plan.sort) or plan.candidates
+    return _MOST_PAGE if whole else min(max(_AHEAD * plan.count, _LEAST_PAGE), _MOST_PAGE)
