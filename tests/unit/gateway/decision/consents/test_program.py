@@ -140,3 +140,33 @@ def test_a_label_of_no_kind_we_know_is_told_apart_from_record_to_record(turned):
 def known(labels):
     """The same labels, of which nothing is unknown."""
     return msgspec.structs.replace(labels, unknown=False)
+
+
+def dated(*lines):
+    """Consents of one group: each a date and an effect, named in their order."""
+    return [
+        good(r4(id=f"c{number}", dateTime=date, provision={"type": kind})) for number, (date, kind) in enumerate(lines)
+    ]
+
+
+def speaking(*lines):
+    """What they answer, and by which of them."""
+    answer = ask(*dated(*lines))
+    return answer.answer, {cause.consent.partition("#")[0].removeprefix("Consent/") for cause in answer.causes}
+
+
+def test_one_that_may_be_as_new_speaks_though_surely_older_ones_stand_between():
+    """`2020-06` may be the fifteenth: its refusal counts beside the permit of that day, and beside another refusal."""
+    between = [("2020-06-12", "deny"), ("2020-06-10", "permit"), ("2020-06", "deny")]
+    assert (Answer.DENY, {"c3"}) == speaking(("2020-06-15", "permit"), *between)
+    assert (Answer.DENY, {"c0", "c3"}) == speaking(("2020-06-15", "deny"), *between)
+    assert (Answer.PERMIT, {"c0"}) == speaking(("2020-06-15", "permit"), *between[:2])
+    assert (Answer.DENY, {"c0"}) == speaking(("2020-07-01", "deny"), *between)
+
+
+def test_permits_add_up_as_far_back_as_the_newest_refusal():
+    """Those that stand are told, newest first; what is older than a refusal does not."""
+    lines = [("2020-06-15", "permit"), ("2020-06-12", "permit"), ("2020-06-10", "deny"), ("2020-06-08", "permit")]
+    assert ["c0", "c1"] == [permit.consent.id for permit in ask(*dated(*lines)).permitting]
+    lines.insert(2, ("2020-06", "permit"))
+    assert ["c0", "c2"] == [permit.consent.id for permit in ask(*dated(*lines)).permitting if permit.consent.id != "c1"]
