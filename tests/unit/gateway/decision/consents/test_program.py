@@ -170,3 +170,21 @@ def test_permits_add_up_as_far_back_as_the_newest_refusal():
     assert ["c0", "c1"] == [permit.consent.id for permit in ask(*dated(*lines)).permitting]
     lines.insert(2, ("2020-06", "permit"))
     assert ["c0", "c2"] == [permit.consent.id for permit in ask(*dated(*lines)).permitting if permit.consent.id != "c1"]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_types_profiles_and_documents_are_told_apart_from_record_to_record(turned):
+    """Of records alike in all else, the one of the class that is refused is refused, whichever comes first."""
+    types, profile = "http://hl7.org/fhir/resource-types", "http://example.org/StructureDefinition/own"
+    refused = [code(types, "Condition"), {"system": "urn:ietf:rfc:3986", "code": profile}, code(LOINC, "11488-4")]
+    asked = program(good(r4(provision=permit(provision=[{"type": "deny", "class": refused}]))))
+    noted = {"resourceType": "DocumentReference", "status": "current", "subject": {"reference": "Patient/1"}}
+    records = [
+        ({"resourceType": "Procedure", "id": "x"}, Answer.PERMIT),
+        ({"resourceType": "Condition", "id": "x"}, Answer.DENY),
+        ({"resourceType": "Procedure", "id": "x", "meta": {"profile": [profile]}}, Answer.DENY),
+        (noted, Answer.PERMIT),
+        (noted | {"type": {"coding": [{"system": LOINC, "code": "11488-4"}]}}, Answer.DENY),
+    ]
+    for record, answer in reversed(records) if turned else records:
+        assert answer is asked.decide(target(record)).answer, record
