@@ -2,8 +2,9 @@
 
 Normalised: `Date`, `X-Request-Id` (random, of fixed length); `Bundle.id` where it is a random one, a document's
 identifier made of it and its `timestamp`; the value of a page cursor, of equal length in both; and only where the
-upstream stamps them itself when it is loaded (`stamped`): `meta.lastUpdated` of a resource, the ETag and Last-Modified
-that are made of it, and HAPI's `meta.source`, the random id of the request that wrote it, of fixed length.
+upstream stamps them itself when it is loaded (`stamped`): `meta.lastUpdated` of a resource, HAPI's `meta.source`, the
+random id of the request that wrote it, of fixed length, and what is made of these two: ETag and Last-Modified, and in
+a history `etag`, `lastModified` and our version ids.
 """
 
 import difflib
@@ -21,6 +22,8 @@ _DOCUMENT = re.compile(
     rb'("identifier":\{"system":"urn:ietf:rfc:3986","value":"urn:uuid:)[0-9a-f-]{36}("\},"type":"document","timestamp":")[^"]*"'
 )
 _SOURCE = re.compile(rb'"source":"#[A-Za-z0-9]{16}"')
+_VERSION = re.compile(rb'("versionId":"|"etag":"W/\\")[a-z2-7]{40}')
+_MODIFIED = re.compile(rb'"lastModified":"[^"]*"')
 _UPDATED = re.compile(rb'"lastUpdated":"[^"]*"')
 
 
@@ -31,6 +34,7 @@ def normal(seen: Seen, *, stamped: bool = False) -> tuple[int, dict[str, tuple[s
     headers = {name: values for name, values in seen.headers.items() if name not in HEADERS}
     if stamped:
         body = _SOURCE.sub(b'"source":"#*"', _UPDATED.sub(b'"lastUpdated":"*"', body))
+        body = _VERSION.sub(rb"\1*", _MODIFIED.sub(b'"lastModified":"*"', body))
         headers = {name: ("*",) if name in {"etag", "last-modified"} else values for name, values in headers.items()}
         if headers.get("content-length") == (str(len(seen.body)),):
             headers["content-length"] = (str(len(body)),)
