@@ -145,7 +145,7 @@ class FirstPage:
 def _told(held: Held) -> _Told:
     try:
         return msgspec.json.decode(held.body, type=_Told)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _Told()  # what is wrong with it is said where it is read
 
 
