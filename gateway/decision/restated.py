@@ -60,7 +60,6 @@ _BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "Goal.outcomeReference": ("outcomeCode",),
     "ImagingStudy.procedureReference": ("procedureCode",),
     "NutritionOrder.allergyIntolerance": ("excludeFoodModifier",),
-    "Observation.focus": (*_VALUE, "component"),
     "Observation.derivedFrom": (*_VALUE, "component"),
     "Observation.hasMember": _VALUE,
     "Procedure.complicationDetail": ("complication",),

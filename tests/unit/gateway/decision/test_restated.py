@@ -142,7 +142,6 @@ SAID_AGAIN = [
         complicationDetail=[OPIOIDS],
         complication=[SECRET],
     ),
-    observation("it", performer=[MERCY], focus=[OPIOIDS], valueString="SECRET"),
     {
         "resourceType": "Appointment",
         "id": "it",
