@@ -204,12 +204,20 @@ async def test_L052_content_is_never_a_page(scene, media, sent):
     assert "x-evil" not in found.headers
 
 
-@pytest.mark.parametrize("lie", [answer(b"<html>"), answer({"resourceType": "Patient"}), answer(b"", 404), None])
+@pytest.mark.parametrize("lie", [answer(b"<html>"), answer({"resourceType": "Patient"}), None])
 async def test_a_server_that_does_not_say_what_it_can_is_a_fault_for_everybody(scene, lie):
     """What is composed of its searches is not answered, the same for the one who said no and for nobody."""
     scene.server.lie("metadata", lie)
     answers = [await ask(scene, f"Patient/{id_}/Observation") for id_ in ("rosa", f"{MARK}-p", "never")]
     assert [(502, TOLD)] * 3 == [(one.status, one.told) for one in answers]
+
+
+async def test_a_server_without_a_statement_is_tried_the_same_for_everybody(scene):
+    """It is searched as it is, and who said no is answered as nobody."""
+    scene.server.lie("metadata", answer(b"", 404))
+    refused, nobody = [await ask(scene, f"Patient/{id_}/Observation") for id_ in (f"{MARK}-p", "never")]
+    assert (200, []) == (nobody.status, nobody.ids)
+    assert (nobody.status, nobody.ids, nobody.headers.keys()) == (refused.status, refused.ids, refused.headers.keys())
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,11 @@ async def house(tmp_path_factory):
     common = [pulse("plain"), pulse("labelled", meta=LABELLED), pulse("spare")]
     panel = {"hasMember": PART_FULL["focus"]}
     more = [quokka(), pulse("hid", hidden=True), pulse("part", **PART_FULL), pulse("panel", **panel)]
+    bare = pulse("part", **PART)
+    del bare["note"]  # prose beside a link that is cut goes with it
     async with (
         embedded([*common, *more]) as (upstream, base),
-        embedded([*common, quokka(), pulse("part", **PART)]) as (upstream_absent, base_absent),
+        embedded([*common, quokka(), bare]) as (upstream_absent, base_absent),
         world(folder / "full", base, route=OPEN) as full,
         world(folder / "absent", base_absent, route=OPEN) as absent,
     ):
@@ -204,7 +206,7 @@ async def test_a_patch_changes_what_was_shown(house):
 
 
 async def test_L079_what_was_withheld_of_a_record_stays(house):
-    """The plan reads a record whose link to a hidden one was cut, changes it, writes it: the link is still stored."""
+    """The plan reads a record whose link to a hidden one was cut, changes it, writes it: link and note stay stored."""
     answers = []
     for gate in (house.full, house.absent):
         read = await shown(gate, "part")
@@ -219,6 +221,7 @@ async def test_L079_what_was_withheld_of_a_record_stays(house):
         one[-1].pop("meta")
     assert answers[0] == answers[1]
     assert PART_FULL["focus"] == house.stored("part")["focus"]
+    assert [{"text": "plain"}] == house.stored("part")["note"]
     assert "corrected" == house.stored("part")["status"]
 
 

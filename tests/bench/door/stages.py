@@ -43,7 +43,7 @@ _AFTER: Final = "after the answer: the ledger's completion"
 STEPS: Final[dict[str, tuple[tuple[Any, str], ...]]] = {
     "identity: token, caller, purpose": ((exchange, "identify"),),
     "upstream: the body": ((Upstream, "search"), (Upstream, "page"), (Upstream, "read")),
-    "scan: the body": ((walking, "searchset"), (reading, "read_resource")),
+    "scan: the body": ((walking, "searchset"), (context, "read_resource")),
     "upstream: the context": ((context.Context, "take"),),
     "scan: the context": ((context, "searchset"),),
     "gather: what is referred to, who is named": ((walking, "gather"), (reading, "gather")),

@@ -53,7 +53,6 @@ DocumentManifest.content: description
 Goal.outcomeReference: outcomeCode
 ImagingStudy.procedureReference: procedureCode
 NutritionOrder.allergyIntolerance: excludeFoodModifier
-Observation.focus: valueString interpretation note component
 Observation.derivedFrom: valueQuantity interpretation note component
 Observation.hasMember: valueCodeableConcept interpretation note
 Procedure.complicationDetail: complication
