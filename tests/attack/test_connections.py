@@ -11,14 +11,17 @@ import pytest_asyncio
 from gateway.bootstrap import serving
 from gateway.settings import parse_settings
 from tests.attack.scene import LIMITS, MARK
-from tests.e2e.world import PLAN, settings_text
+from tests.e2e.world import HOSPITAL, PLAN, settings_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def door(scene):
-    """The scene's gateway behind the server that `serve` puts before it: the port."""
+    """The scene's gateway behind the server that `serve` puts before it: the port. Another process has its own."""
+    if scene.gate.own_plane is None:
+        yield int(scene.gate.data.rpartition(":")[2])
+        return
     text = settings_text(
         scene.folder,
         scene.gate.data,
@@ -110,3 +113,37 @@ async def test_a_large_head_and_a_large_body_are_taken(scene, door):
     found = await answered(door, *parts)
     assert 2 == found.count(b"HTTP/1.1 200 OK\r\n")
     assert 4 == len(json.loads(found.rpartition(b"\r\n\r\n")[2])["entry"])
+
+
+def too_much(kind: bytes) -> bytes:
+    """The head of a push of 8 MiB, which is past the limit, by its length or in chunks."""
+    head = b"POST /t/plan/ HTTP/1.1\r\nHost: x\r\nX-Purpose-Of-Use: HPAYMT\r\nContent-Type: application/fhir+json\r\n"
+    return head + (b"Content-Length: 8388608\r\n" if kind == b"told" else b"Transfer-Encoding: chunked\r\n")
+
+
+@pytest.mark.parametrize("kind", [b"told", b"chunked"])
+async def test_a_client_that_sends_too_much_reads_why(scene, door, kind):
+    """Who sends the whole of a body before it reads gets the 413 to the last byte, not a reset; the connection ends."""
+    said = b"Authorization: Bearer " + scene.gate.token(HOSPITAL).encode() + b"\r\n\r\n"
+    part = MARK.encode() * 10_000
+    part = part if kind == b"told" else b"%x\r\n%b\r\n" % (len(part), part)
+    found = await answered(door, too_much(kind) + said, *[part, 0.0] * 139)
+    head, _, body = found.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert "too-costly" == json.loads(body)["issue"][0]["code"]
+    assert [] == scene.stub.seen
+
+
+async def test_who_never_stops_sending_is_not_listened_to_for_ever(scene, door):
+    """After the idle time the connection is over, though more of the body comes by the drop."""
+    said = b"Authorization: Bearer " + scene.gate.token(HOSPITAL).encode() + b"\r\n\r\n"
+    began = time.perf_counter()
+    _, writer = await asyncio.open_connection("127.0.0.1", door)
+    writer.write(too_much(b"told") + said)
+    with contextlib.suppress(ConnectionError):
+        while time.perf_counter() - began < 20:
+            await asyncio.sleep(0.05)
+            writer.write(b" ")
+            await writer.drain()
+    writer.close()
+    assert 10 > time.perf_counter() - began
