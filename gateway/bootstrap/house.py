@@ -38,7 +38,8 @@ from gateway.settings import Credentials, Route, Settings, secret
 
 
 class House:
-    """What is read from files, and read again at a reload: directory and profiles become one Live (L100)."""
+    """What is read from files, and read again at a reload: directory and profiles become one Live (L100). What the
+    servers say that they can is asked for again too."""
 
     def __init__(self, settings: Settings, folder: Path, session: aiohttp.ClientSession) -> None:
         self.settings, self.folder = settings, folder
@@ -68,8 +69,7 @@ class House:
             )
             for route in settings.routes
         }
-        limits = Limits(size=most, depth=settings.limits.json_depth)
-        self.abilities = {name: Abilities(upstream, limits) for name, upstream in self.upstreams.items()}
+        self._limits = Limits(size=most, depth=settings.limits.json_depth)
         self._reloading = asyncio.Lock()
         self.live, self.shelf = self._read()
 
@@ -112,16 +112,16 @@ class House:
         if unknown := route.history - tools.elements.resources:
             raise ProfileError(f"route `{route.tenant}/{route.name}`: history names no type of R4: {min(unknown)}")
         whole_offers, part_offers = offers
-        surface = surface_of(
-            route, policy, Projector(tools.elements, read_reading()), self.abilities[route.tenant, route.name]
-        )
+        upstream = self.upstreams[route.tenant, route.name]
+        abilities = Abilities(upstream, self._limits)
+        surface = surface_of(route, policy, Projector(tools.elements, read_reading()), abilities)
         return Door(
             route=route,
             owner=owner,
             directory=directory,
             policy=policy,
             tools=tools,
-            upstream=self.upstreams[route.tenant, route.name],
+            upstream=upstream,
             proof=self.proofs[route.tenant, route.name],
             own=frozenset(map(parse_base, (route.upstream, *route.upstream_aliases, route.public_url))),
             bases=self.bases,

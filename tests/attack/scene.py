@@ -213,6 +213,12 @@ class Scene(NamedTuple):
         found = await self.gate.send("POST", f"{self.gate.control}/fhir/Consent", said, json.dumps(consent).encode())
         assert 201 == found.status, found.body
 
+    async def reload(self) -> None:
+        """Have an operator make the gateway read its files, and what the server says of itself, anew."""
+        said = {"Authorization": f"Bearer {self.gate.token('operator', roles=['operator'])}"}
+        found = await self.gate.send("POST", f"{self.gate.control}/control/reload", said)
+        assert 200 == found.status, found.body
+
     async def metrics(self) -> bytes:
         """The metrics, as an operator gets them."""
         said = {"Authorization": f"Bearer {self.gate.token('operator', roles=['operator'])}"}

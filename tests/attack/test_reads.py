@@ -33,15 +33,31 @@ async def scene(opened):
     """The scene, set anew; nothing that was told meanwhile speaks of a patient."""
     opened.begin(quokka(), observation(), SECRET)
     opened.server.lie("metadata", answer(statement()))
-    if opened.gate.own_plane is not None:  # else what it read of the server first stays
-        _abilities(opened)._stated = _abilities(opened)._failed = None
+    if opened.gate.own_plane is not None:
+        await read_anew(opened)
     yield opened
     await opened.check()
 
 
-def _abilities(scene):
-    """What the gateway read of the server, once."""
-    return scene.gate.plane._live().doors["t", "open"].surface.abilities
+async def read_anew(scene) -> None:
+    """Have the gateway forget what the server said of itself; a reload is slower, and all that another process has."""
+    if scene.gate.own_plane is None:
+        await scene.reload()
+        return
+    abilities = scene.gate.plane._live().doors["t", "open"].surface.abilities
+    abilities._stated = abilities._failed = None
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def says(scene):
+    """Has the server say something else of itself while a test lasts."""
+
+    async def say(reply) -> None:
+        scene.server.lie("metadata", reply)
+        await read_anew(scene)
+
+    yield say
+    await say(answer(statement()))
 
 
 def statement(**types: list[str]) -> dict:
@@ -141,9 +157,9 @@ async def test_L052_content_whose_owner_is_hidden_or_not_here_is_not_there(scene
     assert not [one for one in scene.stub.seen if "sink" in one.target]
 
 
-async def test_L052_a_document_that_is_hidden_closes_what_another_opens(scene):
+async def test_L052_a_document_that_is_hidden_closes_what_another_opens(scene, says):
     """Every document that points at it, by the server's own search, and whatever way it writes the address."""
-    scene.server.lie("metadata", answer(statement(DocumentReference=["location"])))
+    await says(answer(statement(DocumentReference=["location"])))
     scene.server.hold(binary())
     scene.server.lie("DocumentReference?location", searchset())
     assert 200 == (await ask(scene, "Binary/content")).status
@@ -166,11 +182,11 @@ ATTACHED = {"contentType": "text/plain", "url": "Binary/content"}
     ],
     ids=["a report", "media", "a document of a server that cannot search addresses", "a consent"],
 )
-async def test_L052_what_else_of_the_patient_attaches_content_closes_it_too(scene, owner):
+async def test_L052_what_else_of_the_patient_attaches_content_closes_it_too(scene, says, owner):
     """Its owner by name is the visible patient; a hidden report that presents it, or a consent on paper, closes it."""
     names = ("patient", "subject")
     types = ("DiagnosticReport", "Media", "DocumentReference", "Consent")
-    scene.server.lie("metadata", answer(statement(**dict.fromkeys(types, names))))
+    await says(answer(statement(**dict.fromkeys(types, names))))
     scene.server.hold(binary(securityContext={"reference": "Patient/rosa"}))
     assert 200 == (await ask(scene, "Binary/content")).status
     whose = {"patient" if owner["resourceType"] == "Consent" else "subject": {"reference": "Patient/rosa"}}
@@ -205,16 +221,27 @@ async def test_L052_content_is_never_a_page(scene, media, sent):
 
 
 @pytest.mark.parametrize("lie", [answer(b"<html>"), answer({"resourceType": "Patient"}), None])
-async def test_a_server_that_does_not_say_what_it_can_is_a_fault_for_everybody(scene, lie):
+async def test_a_server_that_does_not_say_what_it_can_is_a_fault_for_everybody(scene, says, lie):
     """What is composed of its searches is not answered, the same for the one who said no and for nobody."""
-    scene.server.lie("metadata", lie)
+    await says(lie)
     answers = [await ask(scene, f"Patient/{id_}/Observation") for id_ in ("rosa", f"{MARK}-p", "never")]
     assert [(502, TOLD)] * 3 == [(one.status, one.told) for one in answers]
 
 
-async def test_a_server_without_a_statement_is_tried_the_same_for_everybody(scene):
+async def test_what_a_server_can_is_asked_again_after_a_reload(scene):
+    """Once, and kept; after a reload once more: a server that was made anew need not wait for the gateway's restart."""
+    for made_anew in (False, True):
+        if made_anew:
+            await scene.reload()
+        scene.stub.seen.clear()
+        for _ in range(2):
+            assert 200 == (await ask(scene, "Patient/rosa/Observation")).status
+        assert made_anew <= sum(seen.target == "/fhir/metadata" for seen in scene.stub.seen) <= 1
+
+
+async def test_a_server_without_a_statement_is_tried_the_same_for_everybody(scene, says):
     """It is searched as it is, and who said no is answered as nobody."""
-    scene.server.lie("metadata", answer(b"", 404))
+    await says(answer(b"", 404))
     refused, nobody = [await ask(scene, f"Patient/{id_}/Observation") for id_ in (f"{MARK}-p", "never")]
     assert (200, []) == (nobody.status, nobody.ids)
     assert (nobody.status, nobody.ids, nobody.headers.keys()) == (refused.status, refused.ids, refused.headers.keys())
