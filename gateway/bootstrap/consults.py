@@ -26,6 +26,7 @@ from gateway.fhir import strict
 from gateway.fhir.bundle import Document
 from gateway.fhir.query import build_query
 from gateway.fhir.view import ResourceView
+from gateway.identity.caller import check_patient
 from gateway.ledger.account import account_of
 from gateway.ledger.attested import attested_of
 from gateway.ledger.model import Intent, Outcome, Story, new_request_id
@@ -58,8 +59,9 @@ class ConsultedRoute:
         return strict.Limits(size=limits.body_bytes, depth=limits.json_depth)
 
     def exchange(self, consult: Consult) -> Exchange:
-        """Give the exchange as it is to be decided now."""
+        """Give the exchange as it is to be decided now. Raises Forbidden for a patient of no certain server."""
         door, at = self._door(), self._services.clock()
+        check_patient(consult.recipient, door.bases)
         sides = (door.owner.id, consult.recipient.id)
         given = attested(attestations_of(door.directory, sides), sides, consult.purpose, at, door.policy.zone)
         return Exchange(

@@ -331,6 +331,7 @@ class _Rulings:
             came_from=lambda: bench.sources.came_from(self.view),
             consents_as_part2=None if subject is None else lambda: self._as_part2(subject, target),
             told=bench.told(subject),
+            source=bench.facts.source,
             consents_in=None if subject is None else lambda other: bench.consents_in(subject, other, target),
         )
         if bench.heard is not None:

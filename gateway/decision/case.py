@@ -39,7 +39,8 @@ class Case(msgspec.Struct, frozen=True):
     may be of the same person: only their refusals count. `stated` are the facts stated of the resource; `came_from`
     gives the participants from whom a Provenance shows that it came, `consents_as_part2` what the consents would say if
     the record told of a Part 2 program, as a contact with one does, `consents_in` what they say of the record in
-    another exchange than this. `told` keeps what was found true before."""
+    another exchange than this. `told` keeps what was found true before; `source` is the server of the document's
+    patients."""
 
     policy: Policy
     directory: Directory
@@ -55,6 +56,7 @@ class Case(msgspec.Struct, frozen=True):
     consents_as_part2: Callable[[], ConsentAnswer] | None = None
     consents_in: Callable[[Exchange], ConsentAnswer] | None = None
     told: "Told | None" = None
+    source: str = ""
 
 
 Truth = bool | None

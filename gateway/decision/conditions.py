@@ -18,8 +18,10 @@ from gateway.decision.case import (
     stated,
 )
 from gateway.decision.consents import Permit
+from gateway.decision.consents.relations import references_of
 from gateway.decision.derived import DERIVED
 from gateway.decision.model import Answer
+from gateway.decision.subjects import reference_of
 from gateway.directory.lookups import related
 from gateway.policy.model import Condition
 
@@ -86,7 +88,8 @@ def _recipient_is_subject(case: Case) -> Truth:
     if subject is None or "patient" not in case.policy.kinds_of(case.exchange.recipient.type):
         return False
     recipient = case.exchange.recipient
-    by_reference = bool(subject.key.id) and f"Patient/{subject.key.id}" in recipient.references
+    key = case.relations.key(reference_of(subject.key, case.source))  # of another server, or ours: never a bare id
+    by_reference = key is not None and key in references_of(recipient, case.relations.own)
     return by_reference or bool(subject.identifiers & recipient.identifiers)
 
 

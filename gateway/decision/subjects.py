@@ -42,6 +42,13 @@ def base_text(base: Base) -> str:
     return "/".join((f"{base.scheme}://{base.host}{port}", *base.path))
 
 
+def reference_of(key: PatientKey, source: str) -> str:
+    """Give the reference by which a document of `source` names the patient of a key."""
+    if key.source == source:
+        return key.id if key.id.startswith("urn:") else f"Patient/{key.id}"
+    return f"{key.source}/Patient/{key.id}"
+
+
 def owners(known: Iterable[tuple[PatientKey, Iterable[Identifier]]]) -> dict[Identifier, PatientKey]:
     """Give whose each business identifier is, without those that more than one has."""
     found: dict[Identifier, PatientKey] = {}

@@ -4,11 +4,12 @@ Rules of this file
 1. The client's registration decides who calls; what the token says of its organisation can only contradict it (403).
 2. Purposes are read wherever a token may carry them (plain claim, UDAP hl7-b2b, IHE IUA); carriers that differ, an
    unknown code or a value of another shape are refused (purpose-of-use.md section 1).
-3. A patient's app calls for one patient: the one registered, or the one its token names.
+3. A patient's app calls for one patient: the one registered, or the one its token names; where several servers are
+   served, with the server (L092).
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -83,6 +84,13 @@ def caller_of(claims: Claims, directory: Directory) -> Caller:
         may_break_glass=client.may_break_glass,
         attestations=attestations_of(claims.all, client),
     )
+
+
+def check_patient(party: Participant, sources: Collection[str]) -> None:
+    """Raise Forbidden where a patient is named as `Patient/id` and several servers are served: which of those that have
+    this id is then open, for a permit and for a refusal alike (L092)."""
+    if len(sources) > 1 and any(one.startswith("Patient/") for one in party.references):
+        raise Forbidden("the app's patient must be named with the server that her record is of")
 
 
 def check_clients(directory: Directory, issuers: Iterable[Issuer]) -> None:

@@ -17,7 +17,7 @@ from gateway.directory.lookups import attestations_of, attested
 from gateway.directory.model import Directory
 from gateway.facts.attested import of_exchange
 from gateway.fhir import strict
-from gateway.identity.caller import Caller, caller_of
+from gateway.identity.caller import Caller, caller_of, check_patient
 from gateway.identity.purpose import effective_purpose, is_emergency, purpose_header
 from gateway.identity.tokens import bearer
 from gateway.ledger.account import account_of
@@ -144,6 +144,7 @@ async def identify(
     """Give the request with its caller and purpose. Raises Unauthenticated, Forbidden, BadRequest, Unavailable."""
     claims = await services.verifier.verify(bearer(incoming.values("authorization")))
     caller = caller_of(claims, directory)
+    check_patient(caller.participant, door.bases)
     purpose = effective_purpose(caller, purpose_header(incoming.headers))
     return Asked(
         interaction=interaction,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from consent_store.dates import Period, parse_date
-from consent_store.model import ACT_CODE, Identifier
+from consent_store.model import ACT_CODE, Identifier, PatientKey
 from gateway.decision.case import Case
 from gateway.decision.conditions import hold
 from gateway.decision.model import Answer
@@ -53,6 +53,43 @@ def agreement(kind, *between, **more):
 
 OVER = Period(end=parse_date("2020"))
 """A period that ended before the question."""
+
+
+@pytest.mark.parametrize(
+    ("source", "registered", "holds"),
+    [
+        ("ehr", "Patient/1", True),
+        ("ehr", "https://ehr.example/r4/Patient/1", True),
+        ("ehr", "https://EHR.example:443/r4/Patient/1", True),
+        ("ehr", "https://other.example/r4/Patient/1", False),
+        ("ehr", "Patient/11", False),
+        ("https://other.example/r4", "Patient/1", False),
+        ("https://other.example/r4", "https://ehr.example/r4/Patient/1", False),
+        ("https://other.example/r4", "https://other.example/r4/Patient/1", True),
+    ],
+)
+def test_an_app_is_its_patients_own_by_server_and_id(source, registered, holds):
+    """A reference without a server is this one's; the same id at another server is another person (L092)."""
+    app = party("patient", references=frozenset({registered}))
+    who = msgspec.structs.replace(subject(), key=PatientKey(source, "1"))
+    found = msgspec.structs.replace(
+        case(recipient=app, source="ehr"), subject=who, relations=relations(own=("https://ehr.example/r4",))
+    )
+    assert holds is hold(Condition.RECIPIENT_IS_SUBJECT, found)
+
+
+def test_an_app_is_its_patients_own_by_a_urn_or_by_a_number():
+    """So it is where the record has no id yet, and by a business identifier; never for a party that is no patient."""
+    urn = "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
+    app = party("patient", references=frozenset({urn}))
+    own = msgspec.structs.replace(case(recipient=app, source="ehr"), subject=subject(id=urn))
+    assert True is hold(Condition.RECIPIENT_IS_SUBJECT, own)
+    numbered = {"identifiers": frozenset({Identifier("urn:mrn", "7")})}
+    assert True is hold(Condition.RECIPIENT_IS_SUBJECT, case(recipient=party("patient", **numbered)))
+    assert False is hold(Condition.RECIPIENT_IS_SUBJECT, case(recipient=party("cbo", **numbered)))
+    nobody = party("patient", references=frozenset({"Patient/x"}))
+    unknown = msgspec.structs.replace(case(recipient=nobody), subject=subject(id=""))
+    assert False is hold(Condition.RECIPIENT_IS_SUBJECT, unknown)
 
 
 @pytest.mark.parametrize("kind", ["BAA", "CNDA", "DEAA", "QSOA"])

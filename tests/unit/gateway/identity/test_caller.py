@@ -5,7 +5,7 @@ import pytest
 from consent_store.model import ACT_REASON, Coding, Identifier
 from gateway.directory.model import Client, Directory, Participant
 from gateway.errors import Forbidden, ProfileError
-from gateway.identity.caller import US_NPI, caller_of, check_clients
+from gateway.identity.caller import US_NPI, caller_of, check_clients, check_patient
 from gateway.identity.tokens import Claims
 from gateway.settings import Issuer
 
@@ -32,6 +32,17 @@ def claims(client="hospital-client", **more) -> Claims:
 def reason(code: str) -> Coding:
     """A purpose of v3-ActReason."""
     return Coding(ACT_REASON, code)
+
+
+def test_an_apps_patient_is_of_a_certain_server():
+    """Registered or named by the token: `Patient/id` is refused where several servers are served, and nowhere else."""
+    at_other = caller_of(claims("app-client", patient="https://other.example/r4/Patient/x"), DIRECTORY).participant
+    for party in (ROSA, caller_of(claims("app-client", patient="x"), DIRECTORY).participant):
+        check_patient(party, {"one"})
+        with pytest.raises(Forbidden, match="with the server"):
+            check_patient(party, {"one", "other"})
+    for party in (HOSPITAL, at_other):
+        check_patient(party, {"one", "other"})
 
 
 def test_the_registration_says_who_calls():
