@@ -4,7 +4,7 @@ Rules of this file (leaks.md L032, L052; trade-offs "references to withheld reso
 1. A reference to what is withheld goes. So does one whose target could be withheld and is not known.
 2. Types that policy never withholds keep their references; so does the subject, whom the recipient asked about.
 3. An address (uri, url, canonical) of a record is a reference, and so is its name in a text. A Binary is as releasable
-   as its owners.
+   as its owners; one beside the document is there for its labels alone: whoever else owns it may be hidden (L012).
 4. A name of a Part 2 program that is not this record's source goes, unless the record could go with the program's tag.
 """
 
@@ -99,7 +99,7 @@ class Fates:
 
     def _of_named(self, view: ResourceView, found: ReferenceAt) -> Fate:
         resolved = self.bench.sources.resolve(view, found)
-        if resolved.views:
+        if not all(map(_for_its_labels, resolved.views)):
             return self._of_seen(resolved)
         if self.bench.sources.registered(view, found):
             return _KEEP
@@ -139,7 +139,7 @@ class Fates:
                 yield _whole(text.at), found
 
     def _withheld(self, targets: Iterable[ResourceView]) -> tuple[ResourceView, ...]:
-        return tuple(target for target in targets if not self.opinion_of(target).released)
+        return tuple(one for one in targets if not self.opinion_of(one).released and not _for_its_labels(one))
 
     def _hides(self, address: str | None) -> bool:
         """Say whether an address names the upstream in a way that cannot be told as ours (L025)."""
@@ -197,6 +197,10 @@ class Fates:
 
     def _place(self, resolved: Resolved) -> bool:
         return type_named(resolved) in _PLACES_OF_WORK and self._unknown_is_sensitive
+
+
+def _for_its_labels(view: ResourceView) -> bool:
+    return view.type == "Binary" and view.at.startswith(CONTEXT)
 
 
 def _whole(at: str) -> str:

@@ -21,13 +21,14 @@ from gateway.decision.model import Exchange
 from gateway.decision.residue import standing_on
 from gateway.decision.rules import in_force
 from gateway.directory.model import Directory
+from gateway.fhir.bundle import Document
 from gateway.fhir.elements import Elements
 from gateway.fhir.origins import SUBJECTS, VISITS, source_paths, source_references
 from gateway.fhir.references import Base, Local, names_in, parse
 from gateway.fhir.resolver import Resolved, Resolver
 from gateway.fhir.search_parameters import SearchParameters
 from gateway.fhir.view import ReferenceAt, ResourceView
-from gateway.labels.propagation import carrying
+from gateway.labels.propagation import addresses, carrying
 from gateway.policy.model import Condition, Policy
 
 # Consents are policy input, read from the consent store; what people wrote about others' reading is never context.
@@ -59,6 +60,22 @@ def first_round(views: Iterable[ResourceView], resolver: Resolver) -> Needs:
     named = (one for view in listed for one in islice(_written(view), MOST_NAMED))
     written = _absent(resolver.resolve_text(inner, name) for inner, name in named)
     return Needs({name: referred.of(name) | written.of(name) for name in (*referred.by_type, *written.by_type)})
+
+
+def attached(document: Document, own: frozenset[Base]) -> frozenset[str]:
+    """Give the ids of the Binaries of this server that attachments in a document name and it does not hold: what they
+    say of themselves, the record that attaches them is (labels.propagation, L052)."""
+    resolver: Resolver | None = None
+    found = set()
+    for view in document.views:
+        for inner in _with_inner(view):
+            for _, text in addresses(inner):
+                resolver = resolver or Resolver(document, own)
+                resolved = resolver.resolve_text(inner, text)
+                target = resolved.target
+                if isinstance(target, Local) and target.type == "Binary" and not resolved.views:
+                    found.add(target.id)
+    return frozenset(found)
 
 
 def beside(type_: str, table: SearchParameters) -> tuple[tuple[str, ...], ...]:

@@ -71,6 +71,16 @@ def carrying(view: ResourceView) -> tuple[ReferenceAt, ...]:
     return (*wholes(view), *matters(view))
 
 
+def addresses(view: ResourceView) -> Iterator[tuple[str, str]]:
+    """Give the addresses that the attachments of a record have in place of content, each with its attachment."""
+    if not view.attachments or not view.links:
+        return
+    by_place = {link.at: link.text for link in view.links}
+    for at in view.attachments:
+        if (address := by_place.get(f"{at}/url")) is not None:
+            yield at, address
+
+
 def _says_what_for(view: ResourceView, at: str) -> bool:
     path = element_path(at)
     return path == "reasonReference" or (path == "diagnosis.condition" and _principal(view.tree, at))
@@ -129,7 +139,7 @@ class Propagation:
             return ()
         found = list(self._carried(view, frozenset({id(view)}), _DEPTH))
         for at, binary in self._binaries(view):
-            found += self._moved(self._told(binary), binary, at)
+            found += self._moved(self._about(binary, frozenset({id(view), id(binary)}), _DEPTH), binary, at)
         for holder, entry in self._held.get(id(view), ()):
             labels = self._told(holder)
             found += self._moved((one for one in labels if _speaks_of(one, entry)) if entry else labels, holder, "")
@@ -171,11 +181,9 @@ class Propagation:
             yield from self._moved((one for one in told if (one.kind, one.code) in shared), target, at)
 
     def _binaries(self, view: ResourceView) -> Iterator[tuple[str, ResourceView]]:
-        for at in view.attachments:
-            for link in view.links:
-                if link.at == f"{at}/url":
-                    targets = self._resolver.resolve_text(view, link.text).views
-                    yield from ((at, one) for one in targets if one.type == "Binary")
+        for at, address in addresses(view):
+            targets = self._resolver.resolve_text(view, address).views
+            yield from ((at, one) for one in targets if one.type == "Binary")
 
     def _told(self, view: ResourceView) -> tuple[Label, ...]:
         """Give the labels of a record's own that others carry: those that speak of what it is about."""

@@ -44,6 +44,8 @@ class Abilities:
         self.typed: bool | None = None
         """Whether `patient=Patient/1` finds anything; None as long as nobody knows."""
         self._lists: bool | None = None
+        self.contents = True
+        """Whether it may be asked for several Binaries, with their content, by one search: until it was seen not to."""
         self._elsewhere: set[Base] = set()
         self._told_back = False
 

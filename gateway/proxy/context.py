@@ -8,7 +8,8 @@ Rules of this file
 4. For a push only patients are gathered, and the parties that consents name: the answer to a sender must not rest on
    records it may not see (L012).
 5. What consents name is gathered after them, with the members of groups, teams and roles, three steps deep.
-6. Limits hold for one record, one patient or one group, never for a page: what is withheld of it counts for itself.
+6. The Binaries that attachments name are gathered too, once for each body (contents).
+7. Limits hold for one record, one patient or one group, never for a page: what is withheld of it counts for itself.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from gateway.decision.judge import in_context
 from gateway.decision.model import Direction, Exchange
 from gateway.directory.model import Directory
 from gateway.errors import Unavailable, UpstreamFault
+from gateway.facts import needs
 from gateway.facts.live import everyone, facts_of, subjects_of, unseen
 from gateway.facts.needs import first_round, members_of, named_by, practitioners, provenance_tells, second_round
 from gateway.fhir import strict
@@ -37,6 +39,7 @@ from gateway.fhir.resolver import Resolver
 from gateway.fhir.strict import MalformedJson
 from gateway.fhir.view import ResourceView, read_resource
 from gateway.proxy.base_url import Position
+from gateway.proxy.contents import Contents, side_by_side
 from gateway.proxy.live import Door
 from gateway.proxy.upstream import NotHeeded, NotThere
 from gateway.release.released import Held
@@ -77,6 +80,7 @@ class Context:
         self._calls = asyncio.Semaphore(_AT_ONCE)
         self._pointed: dict[str, tuple[dict[Name, ResourceView], set[str]]] = {}
         self._again: dict[Name, ResourceView] = {}
+        self._contents = Contents(door, limits, self._calls)
         self.untraced: set[str] = set()
         """Records, as `Type/id`, with more Provenances or roles than are read: nobody can say where they belong."""
 
@@ -92,17 +96,14 @@ class Context:
         names = sorted({(type_, id_) for type_, ids in wanted.items() if elements.is_resource(type_) for id_ in ids})
         new = [name for name in names if name not in self._views]
         self._views.update(dict.fromkeys(new))
-        try:
-            async with asyncio.TaskGroup() as group:
-                for type_, ids in _batches(new):
-                    group.create_task(self._ask(type_, ids))
-        except ExceptionGroup as failed:
-            faults, others = failed.split(UpstreamFault)
-            if others is None and faults is not None:
-                raise _first_of(faults) from None
-            raise
+        await side_by_side([self._ask(type_, ids) for type_, ids in _batches(new)])
         found = ((name, self._views[name]) for name in names)
         return {name: view for name, view in found if view is not None}
+
+    async def contents(self, ids: Iterable[str]) -> dict[Name, ResourceView]:
+        """Give the Binaries of these ids that there are. Raises UpstreamFault where a call fails."""
+        found = await self._contents.take(ids, singly=self._door.route.read_again)
+        return {(view.type, view.id or ""): view for view in found}
 
     async def again(self, views: Iterable[ResourceView]) -> tuple[ResourceView, ...]:
         """Give records as the server reads them by id, which a search may have shown otherwise (L002). Raises
@@ -148,7 +149,7 @@ class Context:
 
     async def _trace(self, type_: str, parameter: str, targets: list[str], into: dict[Name, ResourceView]) -> None:
         """Take what points at these records. Where it is much, what points at one half and then at the other: how much
-        points at another record, which may be withheld, changes nothing for one (rule 6)."""
+        points at another record, which may be withheld, changes nothing for one (rule 7)."""
         found: dict[Name, ResourceView] = {}
         with suppress(_Cut):
             async for view in self._found(type_, parameter, ",".join(targets), whole=True):
@@ -170,7 +171,8 @@ class Context:
         does not would seem to have nothing (abilities, rule 3)."""
         abilities = self._door.surface.abilities
         if abilities.lists is None:
-            named = sorted({(type_, id_) for type_, _, id_ in (name.partition("/") for name in names)})
+            split = (name.partition("/") for name in names)
+            named = sorted({(type_, id_) for type_, _, id_ in split if type_ != "Binary"})  # content: seldom searched
             pairs = [(type_, list(group)[:2]) for type_, group in groupby(named, key=itemgetter(0))]
             for type_, two in [pair for pair in pairs if len(pair[1]) > 1][:1]:
                 ids = {id_ for _, id_ in two}
@@ -245,7 +247,7 @@ class Context:
 
 async def read_alone(door: Door, type_: str, id_: str, limits: strict.Limits) -> ResourceView | None:
     """Give what the upstream holds under a type and id, None where it holds nothing. Raises UpstreamFault."""
-    held = await door.upstream.read(type_, id_)
+    held = await (door.upstream.content(id_) if type_ == "Binary" else door.upstream.read(type_, id_))
     if held is None:
         return None
     try:
@@ -255,14 +257,6 @@ async def read_alone(door: Door, type_: str, id_: str, limits: strict.Limits) ->
     if (view.type, view.id) != (type_, id_):
         raise UpstreamFault(why=f"a read of {type_} gave another record")
     return view
-
-
-def _first_of(faults: BaseExceptionGroup[UpstreamFault]) -> UpstreamFault:
-    """Give the first fault of calls that went side by side."""
-    one: BaseException = faults
-    while isinstance(one, BaseExceptionGroup):
-        one = one.exceptions[0]
-    return one if isinstance(one, UpstreamFault) else UpstreamFault()
 
 
 def _batches(names: Iterable[Name]) -> Iterator[tuple[str, list[str]]]:
@@ -330,7 +324,8 @@ async def gather(
         raise Unavailable("the consents that this needs cannot be read") from None
     theirs = [one for each in snapshot.values() if isinstance(each, Found) for one in each.consents]
     named = await _named(theirs, context, door, directory, records=exchange.direction is Direction.READ)
-    again = (*(document.views if found else ()), *beside.values()) if door.route.read_again else ()
+    read = (view for view in beside.values() if view.type != "Binary")  # which were read, and not found
+    again = (*(document.views if found else ()), *read) if door.route.read_again else ()
     copies = await context.again(again) if exchange.direction is Direction.READ else ()
     return facts_of(
         exchange=exchange,
@@ -373,16 +368,24 @@ async def _named(
 async def _records(document: Document, context: Context, door: Door, *, shown: bool) -> dict[Name, ResourceView]:
     """Give what the document refers to, and what that comes from; where a rule asks for it, what Provenances show."""
     gathered = await context.take(first_round(document.views, Resolver(document, door.own)).by_type)
+    asked: frozenset[str] = frozenset()
     for _ in range(2):
         if shown:
             gathered |= await context.provenances(_traced(document, gathered, door))
             gathered |= await context.roles(practitioners(document.views, gathered.values(), door.own))
-        whole = in_context(document, tuple(gathered.values()))
+        attached = needs.attached(_whole(document, gathered), door.own)
+        gathered |= await context.contents(attached - asked)
+        asked |= attached
+        whole = _whole(document, gathered)
         beside = whole.views[len(document.views) :]
         gathered |= await context.take(second_round(beside, Resolver(whole, door.own), door.tools.elements).by_type)
     if shown:
         gathered |= await context.provenances(_traced(document, gathered, door))
     return gathered
+
+
+def _whole(document: Document, gathered: Mapping[Name, ResourceView]) -> Document:
+    return in_context(document, tuple(gathered.values()))
 
 
 def _traced(document: Document, gathered: Mapping[Name, ResourceView], door: Door) -> Iterator[ResourceView]:

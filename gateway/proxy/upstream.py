@@ -35,6 +35,8 @@ _HEADERS: Final = {
 _FHIR_JSON: Final = frozenset({"application/fhir+json", "application/json", "application/json+fhir"})
 _ABSENT: Final = frozenset({404, 410})
 _BY_FORM: Final = frozenset({400, 405, 414, 422, 501})
+_CLOSED: Final = 403
+_OWNER: Final = "X-Security-Context"  # R4 binary.html
 _LONGEST_TYPE: Final = 64
 _CHARSET: Final = re.compile(r'\s*charset\s*=\s*"?([^"\s]+)"?\s*', re.IGNORECASE)
 
@@ -64,6 +66,17 @@ class NotHeeded(UpstreamFault):
 
 class NotThere(UpstreamFault):
     """Nothing is at the address of a type: a server without it, or none at all (R4 http.html 3.1.0.9)."""
+
+
+class Closed(UpstreamFault):
+    """The server did not let us see this (403)."""
+
+
+class TooLarge(UpstreamFault):
+    """What the server gives is larger than is read."""
+
+    def __init__(self) -> None:
+        super().__init__(why="its answer is larger than `body_bytes`")
 
 
 class Refused(Exception):
@@ -109,7 +122,7 @@ async def whole(response: aiohttp.ClientResponse, most: int) -> bytes:
     async for chunk in response.content.iter_any():
         size += len(chunk)
         if size > most:
-            raise UpstreamFault(why="its answer is larger than `body_bytes`")
+            raise TooLarge
         parts.append(chunk)
     return b"".join(parts)
 
@@ -137,6 +150,11 @@ class Upstream:
     async def read(self, type_: str, id_: str) -> Held | None:
         """Give one resource as the server holds it, None where it is absent. Raises UpstreamFault."""
         return await self.look(f"/{type_}/{id_}")
+
+    async def content(self, id_: str) -> Held | None:
+        """Give a Binary, None where it is absent: as a record too where the server gives the mere content, though FHIR
+        JSON was asked for (R4 binary.html). Raises UpstreamFault."""
+        return await self.look(f"/Binary/{id_}", content_of=id_)
 
     async def search(self, type_: str, parameters: Sequence[tuple[str, str]], *, last: bool = True) -> Held:
         """Give the first page of a search. A server that refuses the number of entries (`_count`, which R4 asks of
@@ -219,29 +237,35 @@ class Upstream:
         except (aiohttp.ClientError, TimeoutError):
             return Openness.UNKNOWN
 
-    async def look(self, position: Position) -> Held | None:
-        """Give what is at a position beneath the base, None where nothing is. Raises UpstreamFault."""
+    async def look(self, position: Position, *, content_of: str = "") -> Held | None:
+        """Give what is at a position beneath the base, None where nothing is; with `content_of` also what is no FHIR,
+        as the content of a Binary of this id. Raises UpstreamFault."""
         try:
             async with self._session.get(self._url(position), headers=self._headers, allow_redirects=False) as response:
                 if response.status in _ABSENT:
                     return None
                 if response.status != 200:
                     why = f"it answered {response.status} to {_kind(position)}"
-                    raise NotHeeded(why) if response.status in _BY_FORM else UpstreamFault(why=why)
-                held = await self._held(response)
+                    if response.status in _BY_FORM:
+                        raise NotHeeded(why)
+                    raise Closed(why=why) if response.status == _CLOSED else UpstreamFault(why=why)
+                held = await self._held(response, content_of)
                 self.answered = True
                 return held
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _lost(error) from error
 
-    async def _held(self, response: aiohttp.ClientResponse) -> Held:
+    async def _held(self, response: aiohttp.ClientResponse, content_of: str = "") -> Held:
         """Read a body whole. Raises UpstreamFault by rule 3, aiohttp.ClientError where it was cut off."""
         if not _is_plain(response):
             raise UpstreamFault(why="its answer is compressed, though that was not asked for")
         if (response.content_length or 0) > self._most:
-            raise UpstreamFault(why="its answer is larger than `body_bytes`")
+            raise TooLarge
         body = await whole(response, self._most)
-        if body and not _is_fhir_json(response.headers.getall("Content-Type", [])):
+        types = response.headers.getall("Content-Type", [])
+        if body and not _is_fhir_json(types):
+            if content_of and len(types) == 1 and types[0].partition(";")[0].strip().lower() not in _FHIR_JSON:
+                return Held(_binary(content_of, types[0], response.headers.get(_OWNER), body), response.status)
             raise UpstreamFault(why="the Content-Type of its answer is not FHIR JSON in UTF-8")
         return Held(body, response.status)
 
@@ -253,6 +277,15 @@ def page_of(records: Iterable[bytes]) -> Held:
     """Give records that came one by one, each as it came, as one page of a search."""
     entries = b",".join(b'{"resource":%b}' % one for one in records)
     return Held(b'{"resourceType":"Bundle","type":"searchset"%b}' % (entries and b',"entry":[%b]' % entries))
+
+
+def _binary(id_: str, kind: str, owner: str | None, content: bytes) -> bytes:
+    """Give content as the Binary that it is of, with the owner that a server may name beside it."""
+    return msgspec.json.encode(
+        {"resourceType": "Binary", "id": id_, "contentType": kind}
+        | ({"securityContext": {"reference": owner}} if owner else {})
+        | {"data": base64.b64encode(content).decode("ascii")}
+    )
 
 
 def _kind(position: Position) -> str:

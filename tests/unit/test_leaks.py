@@ -9,7 +9,7 @@ import pytest
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs/leaks.md").read_text(encoding="utf-8")
 ROWS = [(one[1], one[2], one[3]) for one in re.finditer(r"^\| (L\d{3}) \| (.*?) \| (.*) \|$", PAGE, re.MULTILINE)]
-OPEN = 2
+OPEN = 1
 """How many rows say that something of them is open. This number may only fall."""
 SECTIONS = {"A": 1, "B": 12, "C": 24, "D": 31, "E": 43, "F": 61, "G": 75, "H": 83}
 
