@@ -25,8 +25,9 @@ from gateway.decision.necessary import binding, necessary_edits, sets_in_force
 from gateway.decision.opinion import Opinion
 from gateway.decision.part2_conditions import programs_of
 from gateway.decision.parts import mask, part_rule, uniform_edits
+from gateway.decision.recognising import Recogniser
 from gateway.decision.refusals import SERVERS_WORDS, refused
-from gateway.decision.rules import Recogniser, in_force
+from gateway.decision.rules import in_force
 from gateway.decision.sources import Sources
 from gateway.decision.specialised import Rules
 from gateway.decision.subjects import linked, owners

@@ -25,7 +25,8 @@ from gateway.fhir.patients import NO_PATIENT_TYPES
 from gateway.fhir.pointer import element_path
 from gateway.fhir.references import Local, Logical, names_in, uuids_in
 from gateway.fhir.resolver import Resolved
-from gateway.fhir.view import ReferenceAt, ResourceView, TextAt
+from gateway.fhir.view import ResourceView
+from gateway.fhir.walk import ReferenceAt, TextAt
 
 CONTEXT: Final = "/context/"
 # What tells where a record comes from.

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from gateway.decision.combine import Ruling
 from gateway.decision.model import Cause
 from gateway.fhir.origins import source_references
-from gateway.fhir.view import ReferenceAt, ResourceView
+from gateway.fhir.view import ResourceView
+from gateway.fhir.walk import ReferenceAt
 from gateway.labels.assign import summarise
 from gateway.labels.model import Basis, Kind, Label, Labels
 from gateway.labels.propagation import carrying, section_of

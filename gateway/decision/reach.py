@@ -17,7 +17,8 @@ from gateway.decision.opinion import Opinion
 from gateway.decision.parts import within
 from gateway.fhir.bundle import Document
 from gateway.fhir.resolver import Resolved, Resolver
-from gateway.fhir.view import ReferenceAt, ResourceView, every_view
+from gateway.fhir.view import ResourceView, every_view
+from gateway.fhir.walk import ReferenceAt
 
 UNREACHED: Final = Cause(
     layer="residue",

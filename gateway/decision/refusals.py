@@ -14,7 +14,8 @@ from typing import Final
 from gateway.decision.model import Cause, Exchange
 from gateway.directory.model import Participant
 from gateway.fhir.pointer import element_path
-from gateway.fhir.view import ReferenceAt, ResourceView
+from gateway.fhir.view import ResourceView
+from gateway.fhir.walk import ReferenceAt
 
 
 def _refusal(rule: str, cite: str, say: str) -> Cause:

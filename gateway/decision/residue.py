@@ -32,7 +32,8 @@ from gateway.decision.restated import (
 )
 from gateway.fhir.elements import Elements
 from gateway.fhir.pointer import element_path, escape, index, segments
-from gateway.fhir.view import ReferenceAt, ResourceView, TextAt
+from gateway.fhir.view import ResourceView
+from gateway.fhir.walk import ReferenceAt, TextAt
 
 # Members of a repeating structure that is there to point: without its target the structure says what it pointed at.
 _POINTERS: Final = frozenset(

@@ -23,12 +23,13 @@ from gateway.decision.model import Direction
 from gateway.decision.pushed import is_pushed
 from gateway.directory.model import Participant
 from gateway.fhir.bundle import Bundle
-from gateway.fhir.identifiers import IdentifierAt, identifiers_in
+from gateway.fhir.identifiers import IdentifierAt
 from gateway.fhir.origins import encounter_references, source_references
 from gateway.fhir.pointer import element_path
 from gateway.fhir.references import Conditional, Logical, Target
 from gateway.fhir.resolver import Resolved, Resolver
-from gateway.fhir.view import ReferenceAt, ResourceView
+from gateway.fhir.view import ResourceView
+from gateway.fhir.walk import ReferenceAt
 from gateway.labels.assign import PART2, assign
 from gateway.labels.context import LabelContext, Source, SourceKind
 from gateway.labels.model import Basis, Kind, Label, Labels
@@ -210,7 +211,7 @@ class Sources:
         named = {at: participant for at, (kind, participant) in found_here if kind is SourceKind.PART2}
         if not (named or self._systems):
             return {}
-        found_numbers = tuple(identifiers_in(view))
+        found_numbers = view.identifiers
         numbers = {one.at: program for one in found_numbers if (program := self._giver(one, named))}
         assigners = {one.assigner for one in found_numbers}
         return {at: program for at, program in named.items() if at not in assigners} | numbers

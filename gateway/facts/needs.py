@@ -27,7 +27,8 @@ from gateway.fhir.origins import SUBJECTS, VISITS, source_paths, source_referenc
 from gateway.fhir.references import Base, Local, names_in, parse
 from gateway.fhir.resolver import Resolved, Resolver
 from gateway.fhir.search_parameters import SearchParameters
-from gateway.fhir.view import ReferenceAt, ResourceView
+from gateway.fhir.view import ResourceView
+from gateway.fhir.walk import ReferenceAt
 from gateway.labels.propagation import addresses, carrying
 from gateway.policy.model import Condition, Policy
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from gateway.fhir.pointer import element_path, index
-from gateway.fhir.view import ReferenceAt, ResourceView
+from gateway.fhir.view import ResourceView
+from gateway.fhir.walk import ReferenceAt
 
 _AUTHOR: Final = frozenset(
     (

@@ -17,7 +17,8 @@ from consent_store.model import Identifier, PatientKey
 from gateway.fhir.elements import Elements
 from gateway.fhir.references import Conditional, Foreign, Local, Logical, Target, Urn
 from gateway.fhir.resolver import Resolved, Resolver
-from gateway.fhir.view import ReferenceAt, ResourceView, TextAt, every_view
+from gateway.fhir.view import ResourceView, every_view
+from gateway.fhir.walk import ReferenceAt, TextAt
 
 
 class PatientsNamed(msgspec.Struct, frozen=True):

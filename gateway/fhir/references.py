@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from consent_store.model import Identifier
-from gateway.fhir.view import ReferenceAt
+from gateway.fhir.walk import ReferenceAt
 
 
 class Base(msgspec.Struct, frozen=True):

@@ -14,7 +14,8 @@ import msgspec
 
 from gateway.fhir.bundle import Document
 from gateway.fhir.references import Base, Contained, Foreign, Local, Target, Urn, is_id, parse, target_of
-from gateway.fhir.view import ReferenceAt, ResourceView, every_view
+from gateway.fhir.view import ResourceView, every_view
+from gateway.fhir.walk import ReferenceAt
 
 MOST_ANSWERS: Final = 100
 """How many resources of a document may answer to one reference: its versions, its copies. With more, nobody can say

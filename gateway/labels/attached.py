@@ -18,7 +18,8 @@ from consent_store.model import CONFIDENTIALITY, Coding
 from gateway.fhir.pointer import index, segments
 from gateway.fhir.strict import MalformedJson
 from gateway.fhir.terminology import CodeSet, canonical, code_set
-from gateway.fhir.view import ResourceView, TextAt, every_view, read_resource
+from gateway.fhir.view import ResourceView, every_view, read_resource
+from gateway.fhir.walk import TextAt
 from gateway.labels.ccda import Ccda, read_ccda
 from gateway.labels.lists import CodeIndex, Hit
 from gateway.labels.model import Basis, Confidentiality, Label

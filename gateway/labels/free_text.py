@@ -9,7 +9,8 @@ Rules of this file
 
 from typing import Final
 
-from gateway.fhir.view import ResourceView, TextAt
+from gateway.fhir.view import ResourceView
+from gateway.fhir.walk import TextAt
 
 _PROSE: Final = frozenset(
     {

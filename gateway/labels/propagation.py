@@ -15,7 +15,8 @@ from gateway.fhir.bundle import Bundle
 from gateway.fhir.origins import encounter_references
 from gateway.fhir.pointer import element_path, index, segments
 from gateway.fhir.resolver import Resolver
-from gateway.fhir.view import ReferenceAt, ResourceView
+from gateway.fhir.view import ResourceView
+from gateway.fhir.walk import ReferenceAt
 from gateway.labels.assign import IMPLIED, UNCLASSIFIED
 from gateway.labels.model import Basis, Confidentiality, Kind, Label, Labels
 

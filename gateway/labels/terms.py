@@ -18,7 +18,7 @@ import msgspec
 
 from gateway.errors import ProfileError
 from gateway.fhir.v3_tables import SENSITIVITIES
-from gateway.fhir.view import TextAt
+from gateway.fhir.walk import TextAt
 from gateway.labels.lists import Confidence, Hit
 
 

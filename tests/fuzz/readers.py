@@ -22,7 +22,8 @@ from gateway.fhir.search_offers import Offers
 from gateway.fhir.search_parameters import SearchParameters
 from gateway.fhir.search_values import Amount, Moment, Text, Token, alternatives, read_value
 from gateway.fhir.strict import MalformedJson, decode
-from gateway.fhir.view import NOT_TEXT, ResourceView, every_view, read_resource
+from gateway.fhir.view import ResourceView, every_view, read_resource
+from gateway.fhir.walk import NOT_TEXT
 from tests.conftest import REPOSITORY
 from tests.fuzz import naive
 

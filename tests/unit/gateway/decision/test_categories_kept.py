@@ -5,7 +5,7 @@ from itertools import product
 import msgspec
 import pytest
 
-from gateway.decision.rules import Recogniser
+from gateway.decision.recognising import Recogniser
 from gateway.labels.model import Confidentiality, Labels
 from gateway.policy.matching import Category, CategoryMatch, Codes, IdentifierMatch
 from tests.consent_questions import exchange, view

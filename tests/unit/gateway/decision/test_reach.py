@@ -1,6 +1,18 @@
 """What came along only for the sake of what is withheld goes with it."""
 
-from tests.questions import HARBOR, MERCY, SUBJECT, asked, bundle, hidden, observation, searchset, text_of, verdicts
+from tests.questions import (
+    HARBOR,
+    MERCY,
+    SUBJECT,
+    asked,
+    bundle,
+    hidden,
+    observation,
+    rules,
+    searchset,
+    text_of,
+    verdicts,
+)
 
 PROGRAM = {"resourceType": "Organization", "id": "harbor", "name": "Harbor Recovery"}
 DOCTOR = {"resourceType": "Practitioner", "id": "lind", "name": [{"family": "Lind"}]}
@@ -111,3 +123,40 @@ def test_what_is_inside_a_withheld_record_is_withheld():
 
     assert {"withheld"} == set(verdicts(found).values())
     assert "deny" == found["effect"]
+
+
+def test_what_hangs_together_with_the_withheld_goes_however_many_steps_away():
+    """The ward is of the program, the service in it and the doctor's role there only name what is on the way (L015)."""
+    ward = {"resourceType": "Location", "id": "ward", "managingOrganization": {"reference": "Organization/wing"}}
+    wing = {"resourceType": "Organization", "id": "wing", "partOf": HARBOR}
+    service = {"resourceType": "HealthcareService", "id": "service", "providedBy": HARBOR}
+    role = {**ROLE, "organization": MERCY, "healthcareService": [{"reference": "HealthcareService/service"}]}
+    mercy = {"resourceType": "Organization", "id": "mercy"}
+    room = {"resourceType": "Location", "id": "room", "managingOrganization": MERCY}
+    others = [room, mercy, role, DOCTOR, service, PROGRAM, wing, ward]
+    visit = hidden(location=[{"location": {"reference": "Location/ward"}}])
+    del visit["serviceProvider"]
+    whole = bundle(observation(performer=[MERCY]), {**visit, "serviceProvider": HARBOR}, *others)
+    for entries in (whole["entry"], whole["entry"][::-1]):
+        found = verdicts(asked({**whole, "entry": entries}))
+        gone = {name.partition("/")[2] for name, verdict in found.items() if verdict == "withheld"}
+        assert {"hidden", "ward", "wing", "harbor", "service", "role", "lind"} == gone
+
+
+def test_an_included_record_of_a_patient_points_at_a_match_that_stays():
+    """What came along because it points at a match (`_revinclude`) is reached from it, not from a withheld one."""
+    answer = {"basedOn": [{"reference": "ServiceRequest/x"}], "performer": [MERCY]}
+    order = {"resourceType": "ServiceRequest", "id": "x", "status": "active", "intent": "order", "subject": SUBJECT}
+    by_hospital, by_program = {**order, "requester": MERCY}, {**order, "requester": HARBOR}
+    for match, verdict in ((by_hospital, "disclosed"), (by_program, "withheld")):
+        found = verdicts(asked(searchset(match, observation("answer", **answer), included=("answer",))))
+        assert verdict == found["Observation/answer"]
+
+
+def test_what_is_withheld_for_itself_is_not_also_unreached():
+    """A contained record of another patient's says why it is withheld, and nothing of references that went."""
+    inner = observation("i", subject={"reference": "Patient/otto"}, performer=[MERCY])
+    outer = observation(contained=[inner], performer=[MERCY], hasMember=[{"reference": "#i"}])
+    found = asked(searchset(outer))
+    assert "unreached-include" not in rules(found, "Observation/i")
+    assert "withheld" == verdicts(found)["Observation/i"]

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from gateway.fhir.elements import Elements
-from gateway.fhir.view import LINKS, NOT_TEXT
+from gateway.fhir.walk import LINKS, NOT_TEXT
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from importlib.resources import files
 import pytest
 
 from gateway.fhir.elements import Elements
-from gateway.fhir.identifiers import NAMES, identifiers_in
+from gateway.fhir.identifiers import NAMES
 from gateway.fhir.view import read_resource
 
 SSN = {"system": "http://hl7.org/fhir/sid/us-ssn", "value": "1"}
@@ -17,7 +17,7 @@ NOT_OF_PATIENTS = ("CatalogEntry", "ElementDefinition", "MedicinalProduct", "Str
 def found(tree):
     """The identifiers of a resource: pointer of itself, and of what goes with it."""
     view = read_resource(json.dumps({"resourceType": "Basic", **tree}).encode())
-    return [(one.own, one.at) for one in identifiers_in(view)]
+    return [(one.own, one.at) for one in view.identifiers]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_name_in_escapes_is_the_name():
     """JSON may spell a member's name by escapes; it is found all the same."""
     raw = b'{"resourceType":"Basic","identifi\\u0065r":[{"value":"1"}]}'
 
-    assert ["/identifier/0"] == [one.own for one in identifiers_in(read_resource(raw))]
+    assert ["/identifier/0"] == [one.own for one in read_resource(raw).identifiers]
 
 
 def test_the_names_are_those_of_the_standard():

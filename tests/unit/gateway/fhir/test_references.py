@@ -17,7 +17,7 @@ from gateway.fhir.references import (
     parse_value,
     target_of,
 )
-from gateway.fhir.view import ReferenceAt
+from gateway.fhir.walk import ReferenceAt
 
 UP = parse_base("http://up.example/fhir")
 OWN = frozenset({UP})

@@ -6,7 +6,7 @@ import pytest
 
 from consent_store.model import Coding
 from gateway.errors import ProfileError
-from gateway.fhir.view import TextAt
+from gateway.fhir.walk import TextAt
 from gateway.labels.lists import CodeGroup, CodeIndex, CodeList, parse_code_list
 from gateway.labels.rules import label_rules
 from gateway.labels.terms import TermGroup, TermIndex, TermList

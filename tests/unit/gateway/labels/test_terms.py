@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gateway.errors import ProfileError
-from gateway.fhir.view import TextAt
+from gateway.fhir.walk import TextAt
 from gateway.labels.terms import TermGroup, TermIndex, TermList, parse_term_list
 
 HEAD = {"name": "t", "title": "", "source": "", "version": "1", "licence": "", "note": ""}
