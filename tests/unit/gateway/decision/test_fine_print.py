@@ -1,4 +1,4 @@
-"""More small rules of the judge: what is remembered of whom, what stands inside, who signed, and when one comes of age."""
+"""More small rules of the judge: what is found of whom, what stands inside, who signed, where the upstream is."""
 
 import pytest
 
@@ -14,6 +14,7 @@ from tests.questions import (
     consent,
     hidden,
     observation,
+    question,
     searchset,
     verdicts,
 )
@@ -55,8 +56,6 @@ def test_an_attachment_whose_address_goes_goes_whole():
 def test_whoever_is_born_comes_of_age(birth):
     """An explanation looks at that day too, of whoever is born when February has a 29th, or in a far future."""
     asking = {"context": [{**ROSA, "birthDate": birth}], "profile": "us-ca-calaim", "recipient": "plan"}
-    from tests.questions import question  # noqa: PLC0415
-
     assert 1 == len(told(question(observation(), **asking))["records"])
 
 
