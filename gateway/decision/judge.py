@@ -264,7 +264,7 @@ class _Judge:
         for inner in view.inner:
             prefix = inner.at.removeprefix(view.at)
             if self._opinion(inner).released:
-                edits += prefixed(self._whole_edits(inner), prefix, 0)
+                edits += prefixed(self._whole_edits(inner), prefix)
             else:
                 edits.append(Edit(Op.CUT, _slot(prefix)))
         return tuple(edits)

@@ -109,12 +109,9 @@ def _split(labels: Labels, rule: PartRule) -> tuple[dict[str, list[Label]], list
     return by_member, rest
 
 
-def prefixed(edits: Iterable[Edit], prefix: str, shift: int) -> tuple[Edit, ...]:
-    """Give edits of an inner resource as edits of the outer one, their causes counted from `shift`."""
-    return tuple(
-        msgspec.structs.replace(e, path=prefix + e.path, because=None if e.because is None else e.because + shift)
-        for e in edits
-    )
+def prefixed(edits: Iterable[Edit], prefix: str) -> tuple[Edit, ...]:
+    """Give edits of an inner resource as edits of the outer one; their causes stay those of the inner one."""
+    return tuple(msgspec.structs.replace(edit, path=prefix + edit.path) for edit in edits)
 
 
 def within(pointer: str, cut: Container[str]) -> bool:

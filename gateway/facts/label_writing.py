@@ -44,7 +44,7 @@ class _Envelope(msgspec.Struct):
 def labelled_text(raw: bytes, document: Document, found: Sequence[Labelled]) -> bytes:
     """Give the document's text with every label that is not there yet. Raises ValueError for a resource whose meta is
     of no form that a label can be added to."""
-    edits = [edit for one in found for edit in prefixed(_edits(one), one.view.at, 0)]
+    edits = [edit for one in found for edit in prefixed(_edits(one), one.view.at)]
     if document.bundle is not None:
         tree = {"meta": meta} if (meta := msgspec.json.decode(raw, type=_Envelope).meta) is not None else {}
         bundle = ResourceView("", b"", tree, "Bundle", None, security=document.bundle.security)

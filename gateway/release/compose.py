@@ -139,7 +139,7 @@ def released_document(raw: bytes, document: Document, judgement: Judgement) -> b
             if view is not None and judgement.decision(view.at).verdict is Verdict.WITHHELD:
                 edits.append(Edit(Op.CUT, view.at))
             elif view is not None:
-                edits += prefixed(judgement.edits[view.at], view.at, 0)
+                edits += prefixed(judgement.edits[view.at], view.at)
     edits += _bundle_edits(bundle, judgement, left)
     return apply(raw, [*edits, Edit(Op.CUT, "/signature")] if bundle.signed and edits else edits)
 
