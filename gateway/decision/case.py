@@ -105,8 +105,13 @@ def standing(case: Case) -> tuple[Permit, ...]:
 
 def _by_representative(permit: Permit) -> bool:
     """Say whether nobody but a related person gave the consent."""
-    givers = [_type_of(one, permit.consent) for one in permit.consent.performers]
-    return bool(givers) and all(giver == _RELATED for giver in givers)
+    givers = permit.consent.performers
+    return bool(givers) and all(by_related_person(one, permit.consent) for one in givers)
+
+
+def by_related_person(giver: Reference, consent: Consent) -> bool:
+    """Say whether one of those who gave a consent is a related person."""
+    return _type_of(giver, consent) == _RELATED
 
 
 def _type_of(giver: Reference, consent: Consent) -> str:

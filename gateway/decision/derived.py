@@ -13,7 +13,15 @@ from typing import Final
 import msgspec
 
 from consent_store.model import ACT_REASON, Coding
-from gateway.decision.case import Case, Truth, agreements_with, in_force_between, standing, stated
+from gateway.decision.case import (
+    Case,
+    Truth,
+    agreements_with,
+    by_related_person,
+    in_force_between,
+    standing,
+    stated,
+)
 from gateway.decision.consents import Permit, part2_compliant
 from gateway.decision.model import Answer
 from gateway.directory.lookups import covers_purpose
@@ -159,7 +167,7 @@ def _representative(case: Case) -> Truth:
     verified = [
         permit.consent.verified is True
         for permit in case.consents.permitting
-        if any("RelatedPerson" in (one.reference or one.type or "") for one in permit.consent.performers)
+        if any(by_related_person(one, permit.consent) for one in permit.consent.performers)
     ]
     return all(verified) if verified else None
 

@@ -273,6 +273,26 @@ def test_a_representative_proves_authority():
     assert hold(has, case(consents=[PERMITTING])) is None
 
 
+@pytest.mark.parametrize(
+    ("giver", "another"),
+    [
+        ({"reference": "RelatedPerson/r/_history/2"}, True),
+        ({"reference": "https://ehr.example/RelatedPerson/r"}, True),
+        ({"reference": "#r"}, True),
+        ({"type": "RelatedPerson", "display": "a friend"}, True),
+        ({"reference": "#p"}, False),
+        ({"reference": "Patient/RelatedPerson"}, False),
+        ({"reference": "Practitioner/p", "type": "RelatedPerson"}, False),
+    ],
+)
+def test_who_is_a_representative_is_told_as_where_a_consent_counts(giver, another):
+    """Named in full, by version, inside the Consent or by type alone; nobody else has anything to prove."""
+    inside = [{"resourceType": "RelatedPerson", "id": "r"}, {"resourceType": "Patient", "id": "p"}]
+    given = good(r4(provision=permit(), performer=[giver], contained=inside))
+    found = hold(Condition.REPRESENTATIVE_HAS_LEGAL_AUTHORITY, case(consents=[given]))
+    assert found is (False if another else None)
+
+
 def test_what_labels_bar():
     """What was paid in full by oneself; HIV from a public health agency."""
     assert not hold(Condition.NO_SELF_PAY_RESTRICTION, case(codes=["HIPAASelfPay"]))

@@ -93,3 +93,25 @@ def test_an_upstream_at_the_usual_port_is_named_with_and_without_it(scheme):
         assert outward.hides(f"{named}/console"), named
     for named in (f"{scheme}://up.internal:{other}", f"//up.internal:{other}"):
         assert not outward.hides(f"{named}/console"), named
+
+
+@pytest.mark.parametrize(
+    ("address", "stays"),
+    [
+        ("ActivityDefinition/x", True),
+        ("PlanDefinition/x", True),
+        ("Location/x", True),
+        ("Binary/x", True),
+        ("Patient/rosa", True),
+        ("NoType/x", True),
+        ("http://elsewhere.example/fhir/Condition/x", True),
+        ("Condition/x", False),
+        ("Encounter/x", False),
+    ],
+)
+def test_an_address_of_a_record_that_is_not_here_stays_where_it_is_of_no_patients(address, stays):
+    """Definitions and places are nobody's; a record of that name could be withheld (L052)."""
+    found = asked(
+        searchset(observation(performer=[MERCY], extension=[{"url": "http://hl7.org/fhir/x", "valueUri": address}]))
+    )
+    assert stays is ("extension" in found["released"]["entry"][0]["resource"])
