@@ -86,7 +86,6 @@ def mask(view: ResourceView, labels: Labels, rule: PartRule, rule_on: Callable[[
     for pointer, located in by_member.items():
         with_member = rule_on(summarise([*rest_labels, *located], labels.unknown))
         if not with_member.permitted:
-            removed[pointer] = len(causes)
             causes += [cause for cause in with_member.causes if cause not in causes]
             removed[pointer] = min(causes.index(cause) for cause in with_member.causes)
     if not removed or removal_edits(view.tree, removed) is None:
