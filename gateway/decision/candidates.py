@@ -95,7 +95,7 @@ class Candidates:
             consent = consents[near.name]
             if near.effect == "deny" and (near.speaks or isinstance(consent, Unreadable) or not near.provisions):
                 yield alter.withdrawn(consent)
-            elif isinstance(consent, Consent) and [one.id for one in consents.values()].count(consent.id) == 1:
+            elif isinstance(consent, Consent) and [one.id for one in case.subject.consents].count(consent.id) == 1:
                 yield from _amended(case, consent, near)
         yield from self._of_linked(case)
         who, why = case.exchange.recipient.id, case.exchange.purpose.code
