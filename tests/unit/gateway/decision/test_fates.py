@@ -1,0 +1,95 @@
+"""What becomes of a reference whose target is not here, and of what stands or falls with another record."""
+
+import pytest
+
+from tests.questions import MERCY, SUBJECT, asked, encounter, hidden, observation, released, searchset, verdicts
+
+HL7 = "http://hl7.org/fhir/x"
+
+
+def keeps(reference, **more):
+    """Whether an extension of a released record keeps a reference."""
+    found = asked(
+        searchset(observation(performer=[MERCY], extension=[{"url": HL7, "valueReference": reference}])), **more
+    )
+    return "extension" in released(found, "weight")
+
+
+@pytest.mark.parametrize(
+    ("type", "stays"),
+    [
+        *((one, True) for one in ("CareTeam", "Coverage", "Device", "Group", "Location", "Organization")),
+        *((one, True) for one in ("Practitioner", "PractitionerRole", "RelatedPerson", "Medication", "Questionnaire")),
+        *((one, False) for one in ("Observation", "Condition", "Encounter", "Claim", "Consent", "EpisodeOfCare")),
+    ],
+)
+def test_a_number_in_place_of_a_reference_stays_where_it_names_no_record(type, stays):
+    """People, places, the plan that pays and what is nobody's; a visit or finding by its number is a record (L032)."""
+    assert stays is keeps({"type": type, "identifier": {"system": "urn:x", "value": "1"}})
+
+
+def test_a_number_without_a_type_is_what_r4_lets_stand_there():
+    """Where people can stand, it is a person's; where only records, it goes; so does what may not stand there."""
+    number = {"identifier": {"system": "urn:x", "value": "1"}}
+    for element, value, stays in (
+        ("performer", [MERCY, number], True),
+        ("specimen", number, False),
+        ("performer", [MERCY, number | {"type": "Encounter"}], False),
+        ("hasMember", [number | {"type": "Device"}], False),
+    ):
+        left = released(asked(searchset(observation(**({"performer": [MERCY]} | {element: value})))), "weight")
+        assert stays is (value == left.get(element)), value
+
+
+@pytest.mark.parametrize(
+    ("reference", "stays"),
+    [
+        ("Patient/somebody", True),
+        ("Location/x", True),
+        ("Organization/x", False),
+        ("PractitionerRole/x", False),
+        ("Condition/x", False),
+        ("ActivityDefinition/x", False),
+    ],
+)
+def test_what_is_not_here_stays_where_it_could_not_be_withheld(reference, stays):
+    """The patient asked about and places; an organisation could be a program, a record a program's."""
+    assert stays is keeps({"reference": reference})
+
+
+def test_the_answer_to_a_claim_stands_and_falls_with_the_claim_alone():
+    """Another record that the answer names goes from it, and does not take it along."""
+    claim = {"resourceType": "Claim", "id": "c", "status": "active", "patient": SUBJECT, "provider": MERCY}
+    reply = {
+        "resourceType": "ClaimResponse",
+        "id": "r",
+        "status": "active",
+        "patient": SUBJECT,
+        "requestor": MERCY,
+        "insurer": {"reference": "Organization/plan"},
+        "request": {"reference": "Claim/c"},
+    }
+    beside = reply | {"communicationRequest": [{"reference": "Encounter/hidden"}]}
+    found = asked(searchset(claim, beside, hidden()))
+    assert "masked" == verdicts(found)["ClaimResponse/r"]
+    assert "communicationRequest" not in released(found, "r")
+    by_program = claim | {"provider": {"reference": "Organization/harbor"}}
+    assert "withheld" == verdicts(asked(searchset(by_program, reply)))["ClaimResponse/r"]
+
+
+def test_a_text_that_is_the_value_of_a_number_goes_with_the_number():
+    """A number without its value says nothing; any other text goes alone, whatever its name (L052)."""
+    random = "0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
+    known = [{"system": "urn:a", "value": f"visit {random}"}, {"system": "urn:b", "value": "7"}]
+    noted = {"component": [{"code": {"text": "x"}, "valueString": f"see {random}"}]}
+    found = asked(searchset(observation(performer=[MERCY], identifier=known, **noted), {**hidden(), "id": random}))
+    left = released(found, "weight")
+    assert known[1:] == left["identifier"]
+    assert random not in str(left)
+
+
+def test_a_bundle_of_several_loses_no_more_than_it_must():
+    """A released visit, and what names it, stay whatever goes beside them."""
+    naming = observation(performer=[MERCY], encounter={"reference": "Encounter/visit"})
+    found = verdicts(asked(searchset(naming, encounter(), hidden())))
+    assert {"Observation/weight": "disclosed", "Encounter/visit": "disclosed", "Encounter/hidden": "withheld"} == found
