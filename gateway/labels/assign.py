@@ -34,7 +34,7 @@ IMPLIED: Final = "implied by"
 UNCLASSIFIED: Final = "codes of systems that are not known here"
 _IMPLYING: Final = frozenset({Kind.SENSITIVITY, Kind.POLICY})
 _SUD: Final = deny_cluster("SUD")
-_LOINC_AT_END: Final = re.compile(r"(?<=/)\d{3,6}-\d(?=(?:\|[^/]*)?$)").search
+_LOINC_AT_END: Final = re.compile(r"(?:(?<=/)\d{3,6}|^\d{4,6})-\d(?=(?:\|[^/]*)?$)").search
 _UNREAD: Final = re.compile(r"/meta/security/|.*/name/(?:\d+/)?(?:given|family|prefix|suffix)(?:/\d+)?$").match
 # Where a record may say when it took place; the first that is there speaks.
 _DATES: Final = ("billablePeriod", "period", "effectivePeriod", "effectiveDateTime", "occurrenceDateTime", "created")
@@ -110,7 +110,7 @@ def _coded(view: ResourceView, rules: LabelRules) -> list[Label]:
 
 def _answered(view: ResourceView) -> list[tuple[str, Coding]]:
     """What a form asks by code: its own address and its items' ids, as forms made from LOINC panels have them
-    (`http://loinc.org/q/44249-1`, `/44250-9`)."""
+    (`http://loinc.org/q/44249-1`, `/44250-9`, `44250-9`)."""
     asked = [*view.links, *(text for text in view.texts if text.at.endswith("/linkId"))]
     return [(one.at, Coding(LOINC, code.group())) for one in asked if (code := _LOINC_AT_END(one.text))]
 

@@ -256,6 +256,8 @@ class CodeIndex:
             system = canonical_system(system)
             table = self._tables.get(system) if system is not None else None
         if table is not None:
+            if table.system == systems.ICD_9_CM and code.strip()[2:3] == ".":  # no diagnosis has its dot there
+                table = self._tables.get(systems.ICD_9_PROCEDURES, table)
             return table.find(code)
         if system is not None:
             return _NOTHING

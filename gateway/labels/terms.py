@@ -6,12 +6,13 @@ Rules of this file
 3. A resource's texts are screened together first; only where a listed word occurs is each text read on its own.
 4. What a list sets aside (the name of a screen that everybody gets) is not read as what it is named after.
 5. A word of many meanings counts where it is all that a text says: `Depression`, not `depression of ST segments`.
+6. One that only its letters tell apart counts where it is written so: `PrEP`, `AIDS`, not `bowel prep`, `HEARING AIDS`.
 """
 
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -23,11 +24,12 @@ from gateway.labels.lists import Confidence, Hit
 
 
 class TermGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Terms that mean the same sensitivities. `match` whole: only where the text says nothing else."""
+    """Terms that mean the same sensitivities. `match` whole: only where the text says nothing else; exact: one word, in
+    these very letters, small and capital."""
 
     sensitivities: tuple[str, ...]
     terms: tuple[str, ...]
-    match: Literal["phrase", "whole"] = "phrase"
+    match: Literal["phrase", "whole", "exact"] = "phrase"
     confidence: Confidence | None = None
 
 
@@ -54,9 +56,12 @@ def parse_term_list(text: str | bytes, name: str) -> TermList:
     for group in found.groups:
         if not group.sensitivities or set(group.sensitivities) - SENSITIVITIES.keys():
             raise ProfileError(f"term list `{name}`: a group without known sensitivity")
-    for term in (*found.set_aside, *(term for group in found.groups for term in group.terms)):
-        if term != _words(term) or not term:
-            raise ProfileError(f"term list `{name}`: terms are lower-case words with single spaces between them")
+    exact = [term for group in found.groups if group.match == "exact" for term in group.terms]
+    others = (term for group in found.groups if group.match != "exact" for term in group.terms)
+    if not all(term and term == _words(term) for term in (*found.set_aside, *others)):
+        raise ProfileError(f"term list `{name}`: terms are lower-case words with single spaces between them")
+    if not all(term.isascii() and term.isalnum() and not term.islower() for term in exact):
+        raise ProfileError(f"term list `{name}`: an exact term is one word with capital letters")
     return found
 
 
@@ -68,6 +73,9 @@ _PUNCTUATION: Final = {
 _INVISIBLE: Final = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 _PLAIN: Final = str.maketrans({**_PUNCTUATION, **_INVISIBLE})
 _ASCII: Final = bytes(ord(_PUNCTUATION.get(byte, chr(byte).lower())) if byte < 0x80 else byte for byte in range(0x100))
+
+
+_LETTERS: Final = re.compile(r"[A-Za-z0-9]+")
 
 
 def _words(text: str) -> str:
@@ -98,7 +106,7 @@ _COMMON: Final = frozenset(
 class TermIndex:
     """Every term list in one screen. Immutable once made; `revision` names the lists and versions in it."""
 
-    __slots__ = ("_ascii_keys", "_aside", "_keys", "_lists", "_phrases", "_whole", "revision")
+    __slots__ = ("_ascii_keys", "_aside", "_exact", "_keys", "_lists", "_phrases", "_whole", "revision")
 
     def __init__(
         self, lists: Iterable[TermList] = (), threshold: float = 0.0, by_list: Mapping[str, float] | None = None
@@ -106,6 +114,8 @@ class TermIndex:
         self._lists = tuple(lists)
         hits: dict[str, tuple[Hit, ...]] = {}
         whole: dict[str, tuple[Hit, ...]] = {}
+        exact: dict[str, tuple[Hit, ...]] = {}
+        into = {"phrase": hits, "whole": whole, "exact": exact}
         names = []
         for term_list in self._lists:
             source = f"{term_list.name} {term_list.version}"
@@ -114,14 +124,16 @@ class TermIndex:
             for group in term_list.groups:
                 for term in group.terms if (group.confidence or term_list.confidence) >= least else ():
                     found = tuple(Hit(code, f"{source}: {term}") for code in group.sensitivities)
-                    into = whole if group.match == "whole" else hits
-                    into[term] = (*into.get(term, ()), *found)
+                    into[group.match][term] = (*into[group.match].get(term, ()), *found)
         self._aside = tuple(f" {phrase} " for one in self._lists for phrase in one.set_aside)
         self._phrases: dict[str, list[tuple[str, tuple[Hit, ...]]]] = {}
         for term in sorted(hits):
             self._phrases.setdefault(_key(term), []).append((f" {term} ", hits[term]))
         self._whole = whole
-        self._keys = frozenset((*self._phrases, *map(_key, whole)))
+        self._exact: dict[str, list[tuple[str, tuple[Hit, ...]]]] = {}
+        for term in sorted(exact):
+            self._exact.setdefault(term.lower(), []).append((term, exact[term]))
+        self._keys = frozenset((*self._phrases, *map(_key, whole), *self._exact))
         self._ascii_keys = frozenset(key.encode() for key in self._keys)
         self.revision = ", ".join(sorted(names))
 
@@ -161,7 +173,19 @@ class TermIndex:
             spaced = spaced.replace(phrase, " ")
         phrases = (pair for key in sorted(keys) for pair in self._phrases.get(key, ()))
         mentioned = [hit for phrase, hits in phrases if phrase in spaced for hit in hits]
-        return [*mentioned, *self._whole.get(words, ())]
+        mentioned += self._whole.get(words, ())
+        if keys.isdisjoint(self._exact):
+            return mentioned
+        return [*mentioned, *self._as_written(text, keys.intersection(spaced.split()))]
+
+    def _as_written(self, text: str, keys: Iterable[str]) -> Iterator[Hit]:
+        """What a text says by words in these very letters. In a text all in capitals, capitals say nothing."""
+        readable = _readable(text)
+        if not readable.isupper():
+            written = set(_LETTERS.findall(readable))
+            for key in keys:
+                for term, hits in self._exact.get(key, ()):
+                    yield from hits if term in written else ()
 
 
 def _key(term: str) -> str:

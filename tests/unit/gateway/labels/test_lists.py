@@ -40,6 +40,12 @@ def test_a_diagnosis_is_found_in_every_spelling(code, rules):
         ("http://hl7.org/fhir/sid/icd-9-cm", "042", {"HIV"}),
         ("http://hl7.org/fhir/sid/icd-9-cm", "9461", set()),
         (ICD_9_PROCEDURES, "9461", {"SUD"}),
+        ("http://hl7.org/fhir/sid/icd-9-cm", "94.65", {"SUD"}),
+        ("http://hl7.org/fhir/sid/icd-9-cm", "94.27", {"BH"}),
+        (SNOMED_CT, "412734009", {"GDIS"}),
+        (SNOMED_CT, "73211009", set()),
+        (SNOMED_CT, "46635009", set()),
+        (SNOMED_CT, "193570009", set()),
         (ICD_10_PCS, "hz30zzz", {"SUD"}),
         (HCPCS, "H0020", {"OPIOIDUD"}),
         (HCPCS, "99408", {"SUD"}),
@@ -77,6 +83,7 @@ def test_what_the_shipped_lists_say(system, code, means, rules):
 def test_every_list_names_its_source(lists, terms):
     """A list is a fact: source, version and licence, and only codes."""
     published = {"asu-shares", "cms-samhsa", "icd-10-cm", "icd-9-cm", "ndc", "shift-sls"}
+    published |= {"disease-ontology"}
     ours = {"quality-measures", "genetic", "hiv", "mental-health", "sexual-health", "substance-use", "violence"}
     assert published | ours == lists.keys()
     for one in [*lists.values(), terms]:

@@ -9,6 +9,7 @@ from tests.unit.gateway.labels.conftest import codings, view
 SNOMED, LOINC, RXNORM = "http://snomed.info/sct", "http://loinc.org", "http://www.nlm.nih.gov/research/umls/rxnorm"
 CPT, HCPCS = "http://www.ama-assn.org/go/cpt", "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 ICD, PCS = "http://hl7.org/fhir/sid/icd-10-cm", "http://www.cms.gov/Medicare/Coding/ICD10"
+ICD_9 = "http://hl7.org/fhir/sid/icd-9-cm"
 NDC, NUCC = "http://hl7.org/fhir/sid/ndc", "http://nucc.org/provider-taxonomy"
 PLACE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 REVENUE = "https://www.nubc.org/CodeSystem/RevenueCodes"
@@ -27,6 +28,17 @@ def drug(system, code):
 def found(kind="Observation", **elements):
     """A record of a kind."""
     return {"resourceType": kind, **elements}
+
+
+def drug_named(text):
+    """An order of one drug, by what it is called."""
+    return {"resourceType": "MedicationRequest", "medicationCodeableConcept": {"text": text}}
+
+
+def question(text):
+    """A form with one question and its answer."""
+    item = {"linkId": "1", "text": text, "answer": [{"valueBoolean": True}]}
+    return {"resourceType": "QuestionnaireResponse", "item": [item]}
 
 
 OUTING = [
@@ -167,6 +179,40 @@ OUTING = [
     ("syphilis screen, in shorthand", "STD", found(code={"text": "RPR titer"})),
     ("sickle cell beta thalassemia", "SCA", found("Condition", code=codings((SNOMED, "127041004")))),
     ("sickle cell disease", "SCA", found("Condition", code=codings((ICD, "D57.1")))),
+    ("oral treatment, in shorthand", "SUD", drug_named("bup/nx 8-2 film SL daily")),
+    ("a drug screen in shorthand", "SUD", found(code={"text": "UDS 10 panel"})),
+    ("a component of it", "SUD", found(component=[{"code": {"text": "THC"}, "valueString": "POS"}])),
+    ("a bracelet", "SUD", found("Device", deviceName=[{"name": "continuous alcohol monitoring bracelet"}])),
+    (
+        "a plan by its name",
+        "SUD",
+        found("Coverage", **{"class": [{"name": "Drug Medi-Cal Organized Delivery System"}]}),
+    ),
+    ("a level of care", "SUD", found("RiskAssessment", code={"text": "ASAM level of care assessment"})),
+    ("liver disease", "SUD", found("Condition", code=codings((SNOMED, "419728003")))),
+    ("a question of DAST", "SUD", question("Have you used drugs other than those required for medical reasons?")),
+    ("PrEP in a sentence", "HIV", found("Appointment", description="PrEP follow up + labs q3 months")),
+    ("AIDS in a sentence", "HIV", found("Immunization", statusReason={"text": "Immunocompromised: AIDS"})),
+    ("who pays for HIV drugs", "HIV", found("Coverage", payor=[{"display": "ADAP (AIDS Drug Assistance Program)"}])),
+    ("shock treatment, under the system of diagnoses", "MH", found("Procedure", code=codings((ICD_9, "94.27")))),
+    ("a psychiatrist's note", "MH", found("DocumentReference", type=codings((LOINC, "28627-2")))),
+    ("a plan against suicide", "MH", found("CarePlan", title="Safety plan", description="Call 988, text sister")),
+    ("a therapist", "MH", found("Communication", payload=[{"contentString": "Session with your LCSW on Thursday"}])),
+    ("a question of PHQ-9", "MH", found("QuestionnaireResponse", item=[{"linkId": "44255-8"}])),
+    ("intensive outpatient group", "SUD", found("Appointment", description="IOP group, week 3")),
+    ("notes of a session", "PSYTHPN", found("Composition", type={"text": "Psychotherapy session notes"})),
+    ("an evacuation", "SEX", found("Procedure", code={"text": "D&E at 18 weeks"})),
+    ("obstetric shorthand", "SEX", found("Condition", code={"text": "G3P1 @ 22w4d"})),
+    ("a scan", "SEX", found("DiagnosticReport", code={"text": "US OB < 14 weeks"}, conclusion="Single live IUP")),
+    ("a drug for ovulation", "SEX", drug_named("Clomid 50 mg days 5-9")),
+    ("violence in shorthand", "SDV", found("CarePlan", title="IPV safety plan")),
+    ("violence in plain words", "SDV", found(note=[{"text": "husband choked her; strangulation exam done"}])),
+    ("an answer", "SDV", found("QuestionnaireResponse", item=[{"answer": [{"valueString": "No, partner hits me"}]}])),
+    ("a question of HARK", "SDV", found("QuestionnaireResponse", item=[{"linkId": "76503-2"}])),
+    ("a gene", "GDIS", found("Condition", code=codings((SNOMED, "412738007")))),
+    ("a genetic disease", "GDIS", found("Condition", code=codings((SNOMED, "88518009")))),
+    ("another, of metabolism", "GDIS", found("Condition", code=codings((SNOMED, "16652001")))),
+    ("late syphilis", "STD", found("Condition", code=codings((SNOMED, "82323002")))),
 ]
 
 
@@ -193,10 +239,22 @@ def test_a_record_that_would_out_somebody_is_labelled(category, record, rules, n
         found("Condition", code={"text": "ST segment depression"}),
         found("Condition", code={"text": "wears hearing aids"}),
         found("Procedure", note=[{"text": "D/C to home, si dolor"}]),
+        drug_named("GoLYTELY bowel prep 4 L"),
+        drug_named("Latanoprost 0.005% for elevated IOP"),
+        found("Procedure", note=[{"text": "Skin prep with chlorhexidine"}]),
+        found("DocumentReference", description="Diagnosis & evaluation (D&E) clinic: IOP 16/15"),
+        found("Appointment", description="STD paperwork (short-term disability) visit"),
+        found("Condition", code={"text": "SI joint pain; MAT on telemetry"}),
+        found("Flag", code={"text": "Home safety plan reviewed, fall risk"}),
+        found("CoverageEligibilityResponse", insurance=[{"item": [{"category": {"text": "Maternity"}}]}]),
+        question("Do you feel safe at home?"),
+        found(code=codings((LOINC, "74013-4"))),
+        found("Condition", code=codings((SNOMED, "73211009"))),
+        found("Condition", code=codings((SNOMED, "9014002"))),
         found("Condition", code=codings((ICD, "T40.2X5A"))),
         found("Condition", code=codings((ICD, "T39.1X1A"))),
         found("Condition", code=codings((SNOMED, "56294008"))),
-        found("QuestionnaireResponse", item=[{"linkId": "/93025-5/63512-8"}, {"linkId": "1.2"}]),
+        found("QuestionnaireResponse", item=[{"linkId": "/93025-5/63512-8"}, {"linkId": "1.2"}, {"linkId": "12-1"}]),
         found(code=codings((LOINC, "4576-5")), note=[{"text": "fetal hemoglobin 1 %"}]),
         found("Procedure", code=codings((SNOMED, "713106006"))),
         item(locationCodeableConcept=codings((PLACE, "11")), revenue=codings((REVENUE, "0250"))),

@@ -86,7 +86,9 @@ def test_every_shipped_term_finds_itself(rules, terms):
     """No term is lost in the screen or in the way texts are read."""
     for group in [one for one in terms.groups if (one.confidence or terms.confidence) >= 0.5]:
         for term in group.terms:
-            written = f"x {term.upper()}, y" if group.match == "phrase" else f"{term.upper()}."
+            written = {"phrase": f"x {term.upper()}, y", "whole": f"{term.upper()}.", "exact": f"x: {term}."}[
+                group.match
+            ]
             codes = {code for _, code in said(rules, written)}
             assert set(group.sensitivities) <= codes, term
 
@@ -99,6 +101,27 @@ def test_a_word_of_many_meanings_counts_only_alone():
         [hit.source.rpartition(": ")[2] for _, hit in index.find([TextAt("/a", text)])]
         for text in ("<div>Depression.</div>", "ST depression", "History of depression")
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("Takes PrEP daily", True),
+        ("<p>On&#32;<b>PrEP</b>.</p>", True),
+        ("PrEP/doxyPEP", True),
+        ("bowel prep done", False),
+        ("PREP KIT FOR COLONOSCOPY", False),
+        ("Prep: hold metformin", False),
+        ("Immunocompromised: AIDS", True),
+        ("FITTING OF HEARING AIDS", False),
+        ("New hearing AIDS fitted", False),
+        ("diet aids digestion", False),
+        ("STDs and AIDS education", True),
+    ],
+)
+def test_a_word_that_only_its_letters_tell_apart(rules, text, counts):
+    """`match` exact: where it is written so, in a text that is not all in capitals."""
+    assert counts == (("/note/0/text", "HIV") in said(rules, text))
 
 
 def test_no_terms_find_nothing():
@@ -121,6 +144,8 @@ def term_list(**changes):
         term_list(terms=["Heroin"]),
         term_list(terms=["opioid-use"]),
         term_list(terms=[""]),
+        term_list(terms=["prep"], match="exact"),
+        term_list(terms=["PrEP visit"], match="exact"),
     ],
 )
 def test_a_term_list_that_is_not_sound_is_refused(text):
