@@ -20,6 +20,7 @@ OUTWARD = Outward(parse_base("http://up.internal:8080/fhir"), OURS)
         ("http://up.internal:8080/fhir/Patient/1/_history/2", f"{OURS}/Patient/1/_history/2"),
         ("http://up.internal:8080/fhir/Questionnaire/q|1.0", f"{OURS}/Questionnaire/q|1.0"),
         ("Patient/1", None),
+        ("Patient/up.internal", None),
         ("urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", None),
         ("http://up.internal/fhir/Patient/1", None),
         ("http://up.internal:8080/other/Patient/1", None),
