@@ -73,6 +73,10 @@ SAMPLE ?= 200
 mutants: .venv/.dev ## change one thing of the decision, so many times, and tell what no test notices (SAMPLE=200)
 	@$(BIN)/python -m tests.laws.mutants --sample $(SAMPLE)
 
+.PHONY: defences
+defences: .venv/.dev ## switch off what holds each of the hundred leaks shut, and see that its test fails (LEAKS="L046 L079")
+	@$(BIN)/python -m tests.attack.defences $(LEAKS)
+
 # HAPI FHIR and clients that nobody here wrote, from the package registries into build/ (docs/e2e.md).
 E2E := tests/e2e/hapi
 build/hapi/.done: $(E2E)/pom.xml $(wildcard $(E2E)/src/main/java/e2e/*.java)
@@ -98,8 +102,8 @@ e2e: .venv/.dev build/hapi/.done build/clients/python/.done build/clients/node/.
 SEED ?= 1
 UPSTREAM ?= embedded
 .PHONY: twin
-twin: .venv/.dev $(if $(filter hapi,$(UPSTREAM)),build/hapi/.done) ## N random requests in two worlds, with and without what is withheld (SEED=1 UPSTREAM=embedded|hapi DATA=dir WRITES=1)
-	@$(BIN)/python -m tests.twin --requests $(N) --seed $(SEED) --upstream $(UPSTREAM) $(if $(WRITES),--writes) $(if $(DATA),--data '$(DATA)')
+twin: .venv/.dev $(if $(filter hapi,$(UPSTREAM)),build/hapi/.done) ## N random requests in two worlds, with and without what is withheld (SEED=1 UPSTREAM=embedded|hapi DATA=dir WRITES=1 MANNERS=1)
+	@$(BIN)/python -m tests.twin --requests $(N) --seed $(SEED) --upstream $(UPSTREAM) $(if $(WRITES),--writes) $(if $(MANNERS),--manners) $(if $(DATA),--data '$(DATA)')
 
 MINUTES ?= 2
 .PHONY: fuzz

@@ -1,7 +1,8 @@
 """What a released resource says about itself: the labels its recipient must honour, and meta without provenance.
 
 Rules of this file (leaks.md L038, L039)
-1. Outbound labels are those of released content, plus what the recipient must obey. Nothing of what was cut.
+1. Outbound labels are those of released content, plus what the recipient must obey. Nothing of what was cut: so they
+   are written anew, in one form, whether or not they are those that came; but to the patient, who gets upstream's text.
 2. Of meta every caller but the patient gets version, date, profile and labels: source, tags, extensions and what a
    server added of its own tell where a record came from.
 3. The 42 CFR 2.32 statement travels in meta as DS4P display text, exactly on resources disclosed under a consent; the
@@ -28,6 +29,7 @@ PART2_LABEL: Final = "label_42CFRPart2"
 _STATEMENT: Final = "42 CFR part 2 prohibits unauthorized use or disclosure of these records."
 _META: Final = frozenset({"versionId", "lastUpdated", "profile", "security", "extension"})
 _LABEL: Final = frozenset({"system", "version", "code", "display", "userSelected"})
+_WORDS: Final = ("version", "display")
 _ARTIFACT: Final = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-sec-label-related-artifact"
 _DISPLAY: Final = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-display"
 
@@ -62,7 +64,8 @@ def meta_edits(view: ResourceView, out: tuple[Coding, ...], ruling: Ruling, whol
     """Give the edits of `meta`: security as it goes out, the notice, and of the rest what says nothing of where the
     record comes from (`whole`: all of it)."""
     meta = view.tree.get("meta")
-    security = [_label(coding, ruling.scopes) for coding in out]
+    worded = {} if whole or not isinstance(meta, dict) else _worded(meta.get("security"))
+    security = [_label(coding, ruling.scopes) | worded.get(coding, {}) for coding in out]
     notice = PART2_NOTICE in ruling.obligations
     if not isinstance(meta, dict):
         fresh: dict[str, Any] = {"extension": [_notice()]} if notice else {}
@@ -71,7 +74,7 @@ def meta_edits(view: ResourceView, out: tuple[Coding, ...], ruling: Ruling, whol
             return (Edit(Op.REPLACE if "meta" in view.tree else Op.INSERT, "/meta", msgspec.json.encode(fresh)),)
         return () if "meta" not in view.tree else (Edit(Op.CUT, "/meta"),)
     edits = [Edit(Op.CUT, f"/meta/{escape(name)}") for name in meta if not whole and name not in _META]
-    same = sorted(out, key=str) == sorted(view.security, key=str) if whole else out == view.security
+    same = whole and sorted(out, key=str) == sorted(view.security, key=str)
     if not same or ruling.scopes or not _plain(meta.get("security", [])):
         edits += _member(meta, "security", security)
     if notice:
@@ -88,6 +91,18 @@ def _label(coding: Coding, scopes: tuple[str, ...]) -> dict[str, Any]:
         artifacts = [{"type": "justification", "display": text} for text in scopes]
         label = {"extension": [{"url": _ARTIFACT, "valueRelatedArtifact": one} for one in artifacts]} | label
     return label
+
+
+def _worded(security: object) -> dict[Coding, dict[str, Any]]:
+    """Give what upstream says of each label beside its code. Of a level nothing: it may be another's than came."""
+    listed = [one for one in security if isinstance(one, dict)] if isinstance(security, list) else []
+    return {
+        Coding(one.get("system"), one.get("code")): {
+            name: one[name] for name in _WORDS if isinstance(one.get(name), str)
+        }
+        for one in reversed(listed)
+        if isinstance(one.get("code"), str) and isinstance(one.get("system"), str) and one["system"] != CONFIDENTIALITY
+    }
 
 
 def _plain(security: object) -> bool:

@@ -15,8 +15,9 @@ from tempfile import TemporaryDirectory
 from gateway.demo.cast import Cast, cast
 from tests.conftest import REPOSITORY
 from tests.e2e.hapi.server import hapi as server
+from tests.twin.mannered import MANNERS
 from tests.twin.records import records
-from tests.twin.running import Stage, as_text, before, embedded, keep, run
+from tests.twin.running import Case, Stage, as_text, before, embedded, keep, run
 from tests.twin.writing import both, run_mixed
 
 
@@ -27,10 +28,13 @@ def main() -> int:
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--data", type=Path)
     asked.add_argument("--upstream", choices=("embedded", "hapi"), default="embedded")
+    asked.add_argument("--manners", action="store_true")
     asked.add_argument("--writes", action="store_true")
     given = asked.parse_args()
     if given.writes:
         return asyncio.run(_mixed(given.requests, given.seed, given.data))
+    if given.manners:
+        return asyncio.run(_mannered(given.requests, given.seed, given.data))
     return asyncio.run(_run(given.requests, given.seed, given.data, hapi=given.upstream == "hapi"))
 
 
@@ -68,6 +72,25 @@ async def _run(requests: int, seed: int, data: Path | None, *, hapi: bool) -> in
     tell(f"{told.share(told.answered):.1%} answered, {told.share(told.touching):.1%} touch what is withheld")
     tell(f"{told.requests} requests, {len(told.cases)} differences")
     return 1 if told.cases else (0 if told.enough else 3)
+
+
+async def _mannered(requests: int, seed: int, data: Path | None) -> int:
+    """Ask as many in each manner. What a server cannot do may be told by an error: too few answers are no fault."""
+    held = records(data, seed)
+    parts = cast(held)
+    made, cases = 0, list[Case]()
+    for name, manner in MANNERS.items():
+        async with embedded(held, parts, manner) as on:
+            told = await run(on, held, parts, requests=requests, seed=seed, data=str(data or ""))
+        for case in told.cases:
+            tell(as_text(case))
+        tell(
+            f"a server that {name}: {told.requests} requests, {told.share(told.answered):.0%} answered,"
+            f" {told.share(told.touching):.0%} touch what is withheld, {len(told.cases)} differences"
+        )
+        made, cases = made + told.requests, [*cases, *told.cases]
+    tell(f"{made} requests, {len(cases)} differences")
+    return 1 if cases else 0
 
 
 async def _mixed(requests: int, seed: int, data: Path | None) -> int:

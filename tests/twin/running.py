@@ -26,6 +26,7 @@ from tests.twin.asking import Pair, Script, Seen, Step, curl
 from tests.twin.comparing import difference, normal
 from tests.twin.grammar import Grammar, Offered
 from tests.twin.grammar import World as Known
+from tests.twin.mannered import Manner, Mannered
 from tests.twin.versions import Versions
 
 FOUND = Path(__file__).parent / "found"
@@ -89,11 +90,11 @@ class Told(msgspec.Struct):
 
 
 @asynccontextmanager
-async def embedded(records: Sequence[bytes], parts: Cast) -> AsyncIterator[Stage]:
-    """Put three arms up before embedded servers while the block lasts."""
+async def embedded(records: Sequence[bytes], parts: Cast, manner: Manner | None = None) -> AsyncIterator[Stage]:
+    """Put three arms up before embedded servers while the block lasts; of another `manner`, where it is given."""
     async with AsyncExitStack() as held:
         folder = Path(held.enter_context(TemporaryDirectory(prefix="twin-")))
-        whole, other = World(), World()
+        whole, other = (World(), World()) if manner is None else (Mannered(World(), manner), Mannered(World(), manner))
         whole.hold(records)
         bases = [await held.enter_async_context(serve(one)) for one in (whole, other)]
         arms = [
@@ -104,7 +105,7 @@ async def embedded(records: Sequence[bytes], parts: Cast) -> AsyncIterator[Stage
                 ("unfiltered", bases[0], True),
             )
         ]
-        yield Stage(*arms, other, whole, behind=f"{bases[0]}/fhir")
+        yield Stage(*arms, other, whole, behind=f"{bases[0]}/fhir" if manner is None or manner.stated else None)
 
 
 @asynccontextmanager

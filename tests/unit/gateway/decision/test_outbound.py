@@ -105,7 +105,8 @@ def test_of_meta_go_version_date_profile_and_labels():
     """Source, tags and a server's own additions tell where a record came from; the patient gets them all."""
     added = {"source": "#x", "tag": [{"code": "t"}], "_lastUpdated": {}, "x/y": 1}
     same, ruling = (RESTRICTED,), Ruling(True, frozenset(), ())
-    assert [] == edits(META, same, ruling) == edits(META | added, same, ruling, whole=True)
+    assert [("replace", "/meta/security", META["security"])] == edits(META, same, ruling)
+    assert [] == edits(META, same, ruling, whole=True) == edits(META | added, same, ruling, whole=True)
     assert ["/meta/source", "/meta/tag", "/meta/_lastUpdated", "/meta/x~1y"] == [
         path for op, path, _ in edits(META | added, same, ruling) if op == "cut"
     ]
@@ -117,6 +118,19 @@ def test_for_the_patient_the_order_of_labels_does_not_matter_and_for_others_it_i
     out, ruling = (RESTRICTED, Coding(ACT_CODE, "DELAU")), Ruling(True, frozenset(), ())
     assert [] == edits(META | {"security": codes}, out, ruling, whole=True)
     assert [("replace", "/meta/security", codes[::-1])] == edits(META | {"security": codes}, out, ruling)
+
+
+def test_labels_are_written_in_one_form_whether_or_not_they_came_so():
+    """Whoever sees a label in upstream's own hand must not learn that nothing was taken from this record, nor otherwise
+    (L039); what is said beside a code stays, but of a level, which may be another than came."""
+    worded = {"system": ACT_CODE, "version": "9", "code": "DELAU", "display": "delete after use"}
+    level = {"system": CONFIDENTIALITY, "code": "R"}
+    out, ruling = (RESTRICTED, Coding(ACT_CODE, "DELAU")), Ruling(True, frozenset(), ())
+    written = [("replace", "/meta/security", [level, worded])]
+    assert written == edits(META | {"security": [level | {"display": "restricted"}, worded]}, out, ruling)
+    assert written == edits(META | {"security": [worded, level | {"code": "V"}]}, out, ruling)
+    odd = [{"system": {}, "code": "R"}, level]
+    assert [("replace", "/meta/security", [level])] == edits(META | {"security": odd}, (RESTRICTED,), ruling)
 
 
 def test_the_statement_and_the_scope_travel_where_they_are_owed():
@@ -142,9 +156,10 @@ def test_the_statement_replaces_what_others_added_and_stands_beside_it_for_the_p
     kept, same = [{"url": "urn:x"}], (RESTRICTED,)
     notice = {"url": f"{DS4P}extension-display", "valueAnnotation": {"text": STATEMENT}}
     meta = META | {"extension": kept}
-    assert [("replace", "/meta/extension", [notice])] == edits(meta, same, owed)
+    written = ("replace", "/meta/security", META["security"])
+    assert [written, ("replace", "/meta/extension", [notice])] == edits(meta, same, owed)
     assert [("replace", "/meta/extension", [*kept, notice])] == edits(meta, same, owed, whole=True)
-    assert [("cut", "/meta/extension", None)] == edits(meta, same, none)
+    assert [written, ("cut", "/meta/extension", None)] == edits(meta, same, none)
     assert [] == edits(meta, same, none, whole=True)
     assert [("insert", "/meta", {"extension": [notice], "security": META["security"]})] == [
         (one.op.value, one.path, json.loads(one.value))

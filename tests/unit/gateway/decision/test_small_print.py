@@ -143,8 +143,11 @@ def test_who_gave_a_consent_for_another_proves_authority(giver, counts):
         ({}, [("insert", "/meta/security")]),
         ({"security": []}, [("replace", "/meta/security")]),
         ({"security": [{"system": CONFIDENTIALITY, "code": "R", "extension": []}]}, [("replace", "/meta/security")]),
-        ({"security": [{"system": CONFIDENTIALITY, "code": "R", "display": "x"}]}, []),
-        ({"security": [{"system": CONFIDENTIALITY, "code": "R", "version": "1", "userSelected": True}]}, []),
+        ({"security": [{"system": CONFIDENTIALITY, "code": "R", "display": "x"}]}, [("replace", "/meta/security")]),
+        (
+            {"security": [{"system": CONFIDENTIALITY, "code": "R", "userSelected": True}]},
+            [("replace", "/meta/security")],
+        ),
         ({"security": [{"system": CONFIDENTIALITY, "code": "R", "id": "x"}]}, [("replace", "/meta/security")]),
         ({"versionId": "1", "source": "#x"}, [("cut", "/meta/source"), ("insert", "/meta/security")]),
         ({"extension": []}, [("insert", "/meta/security"), ("cut", "/meta/extension")]),
@@ -153,7 +156,7 @@ def test_who_gave_a_consent_for_another_proves_authority(giver, counts):
     ids=str,
 )
 def test_labels_go_where_there_is_a_place_for_them(meta, edits):
-    """Put in where there was none, in place of what there was, or not at all where it is the same."""
+    """Put in where there was none, or in place of what there was, the same or not."""
     out = (Coding(CONFIDENTIALITY, "R"),)
     seen = view({"resourceType": "Observation", "id": "x"} | ({} if meta is None else {"meta": meta}))
     found = meta_edits(seen, out, Ruling(True, frozenset(), ()), False)
