@@ -184,7 +184,7 @@ async def walk(asked: Asked, parts: Sequence[Part], exchange: Exchange, start: _
                 following = page.next
                 at = _At(at.part + 1) if following is None else _At(at.part, _cursor_of(following), 0)
     except TimeoutError:
-        raise UpstreamFault from None
+        raise UpstreamFault(why="a search took longer than `upstream_answer_s`") from None
     return walked
 
 

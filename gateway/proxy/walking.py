@@ -108,7 +108,7 @@ class Walker:
                     if enough is not None and len(found.matches) > enough:
                         break
         except TimeoutError:
-            raise UpstreamFault from None
+            raise UpstreamFault(why="a search took longer than `upstream_answer_s`") from None
         return found
 
     async def all_of(self, plan: SearchPlan) -> list[Match]:

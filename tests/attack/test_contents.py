@@ -272,3 +272,13 @@ async def test_what_a_page_of_fifty_documents_costs(scene, way, calls):
     before = len(scene.stub.seen)
     await scene.ask("/t/open/DocumentReference?patient=rosa&_count=60")
     assert 0 == sum("/Binary" in one.target for one in scene.stub.seen[before:])
+
+
+async def test_a_search_that_takes_too_long_is_one_answer_and_the_log_says_why(scene):
+    """Each call in time, all of them together not: 502, and the operator reads which limit it was."""
+    scene.server.hold(document(), binary())
+    scene.stub.delay = 0.6
+    found = await scene.ask("/t/open/DocumentReference?patient=rosa")
+    scene.stub.delay = 0.0
+    assert (502, TOLD) == (found.status, found.told)
+    assert any("`upstream_answer_s`" in line for line in scene.trap.heard)

@@ -19,12 +19,14 @@ ASKED = int(os.environ.get("CONSENT_GATEWAY_BUNDLES", "60"))
 BUNDLES = ASKED if ASKED >= 1000 else ASKED // 10 or 1  # as many as by `decide` where that was asked for
 ROSA = "Patient/rosa"
 SEARCHED = 3  # types a Bundle that are searched for
+PATIENT = "{body_bytes: 1048576, upstream_answer_s: 60.0, client_idle_s: 60.0}"
+"""Time is no matter of this law: with the second that attacks get, a busy machine answers some searches 502."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(tmp_path_factory):
     """A gateway before a server that holds what it is told."""
-    async with staged(tmp_path_factory.mktemp("residue")) as one:
+    async with staged(tmp_path_factory.mktemp("residue"), limits=PATIENT) as one:
         yield one
 
 
@@ -57,6 +59,7 @@ async def test_nothing_kept_back_comes_through_the_door_and_the_rest_does(elemen
         for kind in sorted({name.partition("/")[0] for name in tops})[:SEARCHED]:
             found = await scene.ask(f"{kind}?patient=rosa&_count=50")
             counts[f"search {found.status}"] += 1
+            assert found.status in {200, 400}, (seed, kind, found.body)  # 400: of a type without patients
             came.append(all_of(found))
         pushed = await scene.push(made.text(made.bundle()), "/t/plan/Bundle")
         counts[f"push {pushed.status}"] += 1
@@ -83,5 +86,5 @@ async def test_nothing_kept_back_comes_through_the_door_and_the_rest_does(elemen
         sys.stdout.write(f"\nthrough HTTP, {BUNDLES} bundles: {dict(counts)}, arrived {share:.2%}; lost: {lost[:5]}\n")
     assert share >= 0.99
     assert counts["permitted"] > 5 * BUNDLES
-    assert counts["search 200"] > 0
+    assert counts["search 200"] > counts["search 400"]
     assert counts["push 201"] > 0
