@@ -3,7 +3,8 @@
 Rules of this file
 1. A transaction or message with anything held back is refused whole; its sender is told of its own entries (403).
 2. The upstream's answer is not passed on: status and place of each entry are told in our own words and links (L077).
-3. A forwarded body whose receipt is not known is completed as `unknown`: it counts as disclosed (law 8).
+3. A forwarded body whose receipt is not known is completed as `unknown`: it counts as disclosed (law 8). Its sender is
+   told that it may be there: who sent it again would have it twice. What was stored is told as stored, place or not.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from gateway.fhir.bundle import Entry, scan
 from gateway.fhir.references import Local
 from gateway.fhir.references import parse as parse_reference
 from gateway.fhir.strict import MalformedJson
+from gateway.fhir.view import read_resource
 from gateway.ledger.model import Outcome, Recorded, record
 from gateway.proxy.asked import Asked
 from gateway.proxy.context import Context, gather
@@ -34,6 +36,8 @@ from gateway.release.released import Released
 
 ATTEMPTS: Final = 3
 NOT_ALL: Final = "not all of this may be disclosed to the receiver for this purpose"
+_PERHAPS: Final = f"{UpstreamFault().message}; it may have stored this: look before you send it again"
+_NOWHERE: Final = "the server behind the gateway did not say where"
 _RESPONSES: Final[Mapping[str, str]] = {"transaction": "transaction-response", "batch": "batch-response"}
 
 
@@ -79,13 +83,18 @@ async def forward(
     services = asked.services
     outcome, detail, status = Outcome.VOID, "changed", 0
     sending: asyncio.Task[Written] | None = None
+    begun, handed = asyncio.Event(), asyncio.Event()
+
+    def begin() -> None:
+        handed.set()
+        begun.set()
+
     try:
         with services.gate.passing():
             if not await unchanged(revisions, services):
                 return None
             outcome, detail = Outcome.UNKNOWN, "no answer"
-            begun = asyncio.Event()
-            sending = asyncio.ensure_future(asked.door.upstream.forward(recorded, path, begun.set, replaces))
+            sending = asyncio.ensure_future(asked.door.upstream.forward(recorded, path, begin, replaces))
             sending.add_done_callback(lambda _: begun.set())
             await begun.wait()
         done = await sending
@@ -95,6 +104,8 @@ async def forward(
         if refused.changed and (changes or replaces is not None):
             raise PreconditionFailed("what was to be changed is not what it was; read it again") from None
         raise Unprocessable("the server behind the gateway did not accept it") from None
+    except UpstreamFault as fault:
+        raise (UpstreamFault(_PERHAPS, why=fault.why) if handed.is_set() else fault) from None
     finally:
         if sending is not None:
             sending.cancel()
@@ -105,10 +116,10 @@ async def forward(
 def answer(asked: Asked, posted: Posted, judgement: Judgement, done: Written) -> Own:
     """Tell the sender what became of its entries. Raises UpstreamFault where the upstream's answer cannot be read."""
     if posted.makes:
-        place = _place(asked, done.location, posted.makes)
-        if place is None:
-            raise UpstreamFault(why="it stored a record and did not say where")
-        return told(201, f"the {posted.makes} was stored", told_of(judgement), {"Location": place})
+        text, place = f"the {posted.makes} was stored", _place(asked, _location(asked, posted, done), posted.makes)
+        if place is None:  # RFC 9110 section 15.3.2 lets a 201 go without
+            return told(201, f"{text}; {_NOWHERE}", told_of(judgement), {})
+        return told(201, text, told_of(judgement), {"Location": place})
     if posted.interaction == "operation":
         return told(200, "the message was taken", (), {})
     forwarded = [entry for entry in posted.bundle.entries if _goes(entry, judgement)]
@@ -117,6 +128,17 @@ def answer(asked: Asked, posted: Posted, judgement: Judgement, done: Written) ->
     entries = [{"response": _response(entry, results.get(entry.at), lines)} for entry in posted.bundle.entries]
     head: dict[str, Any] = {"resourceType": "Bundle", "id": str(uuid.uuid4()), "type": _RESPONSES[posted.interaction]}
     return Own(200, msgspec.json.encode(head | {"entry": entries}))
+
+
+def _location(asked: Asked, posted: Posted, done: Written) -> str:
+    """Give where the upstream says it stored a record: by its header, else by the record itself where it sends that."""
+    if done.location or not done.held.body:
+        return done.location
+    try:
+        stored = read_resource(done.held.body, limits=asked.json_limits)
+    except MalformedJson:
+        return ""
+    return f"{stored.type}/{stored.id}" if stored.type == posted.makes and stored.id else ""
 
 
 def _goes(entry: Entry, judgement: Judgement) -> bool:
@@ -128,16 +150,16 @@ def _results(asked: Asked, posted: Posted, forwarded: list[Entry], done: Written
     try:
         bundle = scan(done.held.body, limits=asked.json_limits)
     except MalformedJson as error:
-        raise UpstreamFault(why="its answer to a push is not one strict JSON Bundle") from error
+        raise UpstreamFault(_PERHAPS, why="its answer to a push is not one strict JSON Bundle") from error
     if bundle.type != _RESPONSES[posted.interaction] or len(bundle.entries) != len(forwarded):
-        raise UpstreamFault(why="its answer to a push does not answer entry for entry")
+        raise UpstreamFault(_PERHAPS, why="its answer to a push does not answer entry for entry")
     return [_result(asked, sent, found) for sent, found in zip(forwarded, bundle.entries, strict=True)]
 
 
 def _result(asked: Asked, sent: Entry, found: Entry) -> dict[str, Any]:
     said = found.response
     if said is None or sent.view is None:
-        raise UpstreamFault
+        raise UpstreamFault(_PERHAPS, why="its answer to a push has an entry without an answer")
     if not said.status.startswith("2"):
         return {"status": "422 Unprocessable Entity" if said.status.startswith("4") else "502 Bad Gateway"}
     if sent.request is not None and sent.request.method != "POST":

@@ -35,6 +35,8 @@ MARK = "quokka"
 LIMITS = "{body_bytes: 1048576, upstream_answer_s: 1.0, client_idle_s: 1.0}"
 TOLD = "the server behind the gateway did not give a usable answer"
 """All that is said of an upstream's faults, whatever they are."""
+PERHAPS = f"{TOLD}; it may have stored this: look before you send it again"
+"""The same of a fault after something was forwarded."""
 
 Reply = Raw | Callable[[Seen], Raw]
 

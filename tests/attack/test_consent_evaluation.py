@@ -274,15 +274,19 @@ async def test_L090_what_cannot_be_read_never_permits(scene, what):
 
 
 async def test_L091_no_order_of_consents_decides(scene):
-    """Filed in whatever order, the same consents come to the same; of one moment the refusal counts."""
+    """Filed in whatever order, the same consents come to the same; of one moment the refusal counts, and an older one
+    kept by somebody else is not outdated."""
     said = [("2026-01-01", PERMIT), ("2026-05-01", DENY), ("2026-03-01", PERMIT)]
     same = [("2026-05-01T09:00:00Z", PERMIT), ("2026-05-01T09:00:00Z", DENY)]
     newest = [("2026-01-01", DENY), ("2026-05-01", PERMIT)]
-    for name, consents, status in (("said", said, 404), ("same", same, 404), ("newest", newest, 200)):
+    apart = [("2026-01-01", DENY, "Organization/harbor"), ("2026-05-01", PERMIT)]
+    cases = (("said", said, 404), ("same", same, 404), ("newest", newest, 200), ("apart", apart, 404))
+    for name, consents, status in cases:
         for number, order in enumerate(permutations(consents)):
             patient = f"{name}-{number}"
-            for at, provision in order:
-                await file(scene, consent(patient, provision, dateTime=at))
+            for at, provision, *keeper in order:
+                kept = {"organization": [{"reference": one} for one in keeper]} if keeper else {}
+                await file(scene, consent(patient, provision, dateTime=at, **kept))
             assert status == (await scene.ask(hold(scene, patient))).status, (name, order)
 
 

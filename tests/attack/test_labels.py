@@ -188,3 +188,9 @@ async def test_L005_a_code_without_a_system_lowers_nothing(scene):
     """`N` of nowhere beside a strict label, a display that says normal: the label stands."""
     words = [{"code": "N"}, {"display": "N"}, *PART2]
     assert 404 == (await alike(scene, "Observation/o", [observation("o", meta={"security": words})])).status
+    await file(scene, consent("systemless", {"type": "permit", "securityLabel": [coding("N")]}))
+    hold(scene, "systemless")
+    letter = {"resourceType": "DocumentReference", "id": "letter", "status": "current", "content": [{"attachment": {}}]}
+    for label, status in (({"code": "N"}, 404), (coding("N"), 200)):  # a document is R unless it says otherwise
+        scene.server.hold(letter | {"meta": {"security": [label]}, "subject": {"reference": "Patient/systemless"}})
+        assert status == (await scene.ask(f"{DOOR}/DocumentReference/letter")).status

@@ -124,6 +124,18 @@ async def test_L047_what_a_history_says_besides_is_ours(scene):
     assert 40 == len(entry["resource"]["meta"]["versionId"])
 
 
+async def test_L068_a_validator_does_not_move_with_what_is_hidden(scene):
+    """A pointer at what is withheld comes and goes, and the server counts its versions: the tag is what it was."""
+    tags = set()
+    for number, more in enumerate(({}, {"focus": [{"reference": f"Observation/{MARK}-1"}]}, {})):
+        meta = {"versionId": str(number), "lastUpdated": f"2026-01-0{number + 1}T00:00:00Z"}
+        scene.server.hold(observation(meta=meta, **more))
+        tag = (await scene.ask("Observation/plain")).headers["etag"]
+        assert 304 == (await scene.ask("Observation/plain", headers=[("If-None-Match", tag)])).status
+        tags.add(tag)
+    assert 1 == len(tags)
+
+
 async def test_L046_a_version_of_another_patient_is_that_patients(scene):
     """Filed under the wrong name first: the present record is Rosa's, its first version stays the quokka's business."""
     wrong = observation(patient=NOBODY_S_BUSINESS, note=[{"text": MARK}])

@@ -353,7 +353,10 @@ PAGES = {
         b'{"response":{"status":"200","outcome":{"resourceType":"Patient","id":"%b-p"}}}',
         200,
     ),
-    "a word of its own": (b'{"novelty":"%b","resource":{"resourceType":"Observation","id":"x"}}', 200),
+    "a word of its own": (
+        b'{"novelty":"%b","resource":{"resourceType":"Observation","id":"x","subject":{"reference":"Patient/rosa"}}}',
+        200,
+    ),
     "a mode nobody knows": (b'{"search":{"mode":"%b"},"resource":{"resourceType":"Patient","id":"rosa"}}', 200),
     "an outcome": (b'{"resource":{"resourceType":"OperationOutcome","id":"%b"}}', 200),
     "an address that lies": (

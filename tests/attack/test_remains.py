@@ -75,6 +75,27 @@ async def test_L033_prose_goes_with_what_it_tells_of(scene):
     assert b"clean" not in await same(scene, clean, report(result=[SEEN]))
 
 
+def summary(*entries: dict[str, Any], text: str, **more: Any) -> dict[str, Any]:
+    """A stored document: a Composition with a section on what the other entries hold."""
+    section = {"title": "KEPT", "text": DIV | {"div": DIV["div"].replace(MARK, text)}}
+    section["entry"] = [{"reference": f"{one['resourceType']}/{one['id']}"} for one in entries]
+    first = rosa("Composition", status="final", type=KEPT, date="2026-01-01", author=[MERCY], title="KEPT") | {
+        "id": "c"
+    }
+    listed = [first | {"section": [section]} | more, *entries]
+    return {"resourceType": "Bundle", "id": "b", "type": "document", "entry": [{"resource": one} for one in listed]}
+
+
+async def test_L035_a_section_of_a_stored_document_goes_with_what_it_held(scene):
+    """The entry, the section's pointer at it and the section's prose go; attested, the document goes as a whole."""
+    ill = next(one for one in HIDDEN if one["resourceType"] == "Condition")
+    found = await alike(scene, "Bundle/b", [summary(observation(), ill, text=MARK)], [summary(observation(), text="x")])
+    assert 200 == found.status
+    assert ["Composition", "Observation"] == [one["resource"]["resourceType"] for one in found.json["entry"]]
+    attested = summary(observation(), ill, text=MARK, attester=[{"mode": "legal"}])
+    assert 404 == (await alike(scene, "Bundle/b", [attested])).status
+
+
 async def test_L036_a_list_is_as_long_as_what_may_be_seen(scene):
     """Of three items two; of a group no number that counts the third; a pointer at it alone is not there."""
     items = [{"item": SEEN}, {"item": VISIT, "flag": {"text": MARK}}, {"item": {"reference": ROSA}}]
@@ -167,6 +188,24 @@ async def test_L039_no_label_tells_of_what_is_withheld(scene, path):
     assert (404 if path == "Patient/marked" else 200) == found.status
 
 
+async def test_L039_the_label_of_a_bundle_is_that_of_what_is_left(scene):
+    """A stored collection, marked for what goes: its label is a level alone, the highest of what stays."""
+
+    def collection(*resources: dict[str, Any], **more: Any) -> dict[str, Any]:
+        entries = [{"resource": one} for one in resources]
+        return {"resourceType": "Bundle", "id": "b", "type": "collection", "entry": entries, **more}
+
+    narrowed = {"type": "deny", "securityLabel": [coding("ETHUD")]}
+    await file(scene, consent("bundled", {"type": "permit", "provision": [narrowed]}))
+    plain = observation("plain", "Patient/bundled", meta=NORMAL)
+    secret = observation("s", "Patient/bundled", meta=labelled("V", "ETHUD"), note=[{"text": MARK}])
+    full = collection(plain, secret, meta=labelled("V"))
+    absent = collection(plain, meta=labelled("N"))
+    worlds = ([person("bundled"), json.dumps(one, separators=(",", ":")).encode()] for one in (full, absent))
+    found = await alike(scene, f"{DOOR}/Bundle/b", *worlds)
+    assert (200, [coding("N")]) == (found.status, found.json["meta"]["security"])
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("place", ["", "Patient/", "Patient/rosa/", f"Observation/{MARK}-o/", "Observation/never/"])
 @pytest.mark.parametrize("name", ["$meta", "$meta-add", "$meta-delete"])
@@ -180,7 +219,10 @@ async def test_L039_no_operation_tells_labels(scene, method, place, name):
 
 
 async def test_L040_a_mandatory_element_takes_its_record_along(scene):
-    """What R4 requires and may not be told: no record; what is optional goes without a mark in its place."""
+    """What R4 requires and may not be told takes along the structure it stands in, or the record; what is optional goes
+    without a mark in its place."""
+    visit = rosa("Encounter", status="finished", serviceProvider=MERCY) | {"class": {"system": ACT, "code": "AMB"}}
+    await same(scene, visit | {"diagnosis": [{"condition": PROBLEM, "rank": 2}]}, visit)
     pill = hidden("Medication", "m", code={"text": MARK})
     pill.pop("subject")
     order = rosa("MedicationRequest", status="active", intent="order", requester=MERCY, contained=[pill])

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.attack.records import MRN, NOBODY_S_BUSINESS, ROSA, observation, quokka, transaction
-from tests.attack.scene import LIMITS, MARK, entries, staged
+from tests.attack.records import LOINC, MRN, NOBODY_S_BUSINESS, ROSA, observation, quokka, transaction
+from tests.attack.scene import LIMITS, MARK, entries, searchset, staged
 from tests.attack.test_residue import HIDDEN
 from tests.attack.worlds import PART2, alike, constant
 
@@ -88,6 +88,23 @@ async def test_L013_has_in_any_spelling_tells_nothing(scene, spelling, how):
         answers.append((found.status, told))
     assert answers[0] == answers[1]
     assert b'"resourceType":"Patient"' not in answers[0][1].replace(b" ", b"")
+
+
+@pytest.mark.parametrize("spelling", ["_has:Observation:patient:code", "%5Fhas%3AObservation%3Apatient%3Acode"])
+@pytest.mark.parametrize("how", ["get", "form"])
+async def test_L013_has_finds_nobody_by_what_is_hidden(scene, spelling, how):
+    """A server that says yes to everything: Rosa is found by what may be seen of her, and by nothing else."""
+    marked = secret("marked", code={"coding": [LOINC | {"code": "9999-9"}]})
+    for held, code, found in (([marked], "9999-9", []), ([marked, observation()], "8867-4", ["rosa"])):
+        query = f"_id=rosa&{spelling}={code}"
+        scene.server.reset()
+        scene.server.hold(*held)
+        scene.server.lie("Observation?", searchset(*held))
+        if how == "get":
+            assert found == (await scene.ask(f"Patient?{query}")).ids
+        else:
+            posted = await scene.ask("Patient/_search", method="POST", body=query.encode(), headers=FORM)
+            assert found == posted.ids
 
 
 @pytest.mark.parametrize(
