@@ -203,6 +203,7 @@ def test_a_bundle_inside_is_signed_by_its_composition_s_attester():
     odd = ["attester", 7, None, ["attester"]]
     assert [] == [one for one in odd if signed({"type": "document", "entry": [{"resource": one}]})]
     assert not signed({"type": "document", "entry": ["resource"]})
+    assert not signed({"type": "document", "entry": [{"resource": {"resourceType": "Composition"}}]})
     assert not signed({"type": "document", "entry": "resource"})
 
 
