@@ -1,0 +1,162 @@
+"""What would change an outcome: each thing alone where one is enough, else the fewest together, and what bars."""
+
+import msgspec
+import pytest
+
+from gateway.decision import changes
+from gateway.decision.candidates import Stateable
+from gateway.decision.changes import TRIES, Explained, explained
+from gateway.directory.vocabulary import EXCHANGE_FACTS, RESOURCE_FACTS, SUBJECT_FACTS
+from gateway.facts.answer import read_whole
+from gateway.policy.model import Condition, DenyClass, Layer, Rule, RuleEffect
+from tests.otherwise import text
+from tests.questions import MERCY, SHELF, SUBJECT, bundle, consent, hidden, observation, question
+
+STATEABLE = Stateable(frozenset(EXCHANGE_FACTS), frozenset(SUBJECT_FACTS), frozenset(RESOURCE_FACTS))
+FACT, OTHER = Condition.REQUIRED_BY_LAW, Condition.SECURITY_REQUIREMENTS_MET
+UNFUNDED = Condition.NO_USDA_FUNDING
+
+
+def rule(effect: RuleEffect = RuleEffect.PERMIT, id: str = "r", **more: object) -> Rule:
+    """A rule that speaks of every record, unless told."""
+    deny = {"deny_class": more.pop("deny_class", DenyClass.FEDERAL_LAW)} if effect is RuleEffect.DENY else {}
+    return Rule(id=id, layer=Layer.LAW, effect=effect, says="It is so.", cite="1 CFR 1", **deny, **more)
+
+
+def records(asking: dict, *rules: Rule, only: frozenset[str] | None = None) -> list[Explained]:
+    """The explanation of each record under these rules alone, or under the profile's own."""
+    read = read_whole(text(asking), SHELF)
+    policy = msgspec.structs.replace(read.facts.policy, rules=rules) if rules else read.facts.policy
+    facts = msgspec.structs.replace(read.facts, policy=policy)
+    return list(explained(read.document, facts, read.tools, STATEABLE, only).records)
+
+
+def together(found: Explained) -> list[list[str]]:
+    """The kinds of what has it disclosed, way by way."""
+    return [sorted(one.kind.value for one in way.alterations) for way in found.disclosing]
+
+
+@pytest.mark.parametrize(
+    ("one", "consents", "ways"),
+    [
+        (rule(needs=(FACT, OTHER)), [], [["fact_stated", "fact_stated"]]),
+        (rule(needs=(FACT,), agreements=frozenset({"BAA"})), [], [["agreement_made", "fact_stated"]]),
+        (rule(needs=(FACT, UNFUNDED)), [], [["attribute_stated", "fact_stated"]]),
+        (rule(needs=(UNFUNDED,), agreements=frozenset({"BAA"})), [], [["agreement_made", "attribute_stated"]]),
+        (rule(needs=(Condition.CONSENT_PERMITS, FACT)), [], [["consent_given", "fact_stated"]]),
+        (rule(needs=(Condition.CONSENT_PERMITS,)), [consent("deny")], [["consent_given", "consent_withdrawn"]]),
+        (
+            rule(needs=(Condition.CONSENT_PERMITS, FACT)),
+            [consent("deny")],
+            [["consent_given", "consent_withdrawn", "fact_stated"]],
+        ),
+        (rule(needs=(FACT,)), [consent("deny")], [["consent_withdrawn", "fact_stated"]]),
+    ],
+    ids=[
+        "facts",
+        "and an agreement",
+        "an attribute",
+        "attribute and agreement",
+        "consent",
+        "refused",
+        "all",
+        "fact and refusal",
+    ],
+)
+def test_where_no_one_thing_is_enough_the_fewest_together_are_told(one, consents, ways):
+    """Of consents, of what is stated, and of both; nothing that is not needed, whole consents rather than patches."""
+    asking = question(observation(), profile="us-hipaa", consents=consents, recipient="plan", purpose="HPAYMT")
+    (found,) = records(asking, one)
+    assert ways == together(found)
+    assert found.complete
+
+
+def test_where_one_thing_is_enough_it_is_told_alone():
+    """Each that is, in their order; what needs another thing is no way."""
+    (found,) = records(question(observation()), rule(needs=(FACT,)), rule(id="s", agreements=frozenset({"BAA"})))
+    assert [["fact_stated"], ["agreement_made"]] == together(found)
+    assert ["disclosed", "disclosed"] == [way.becomes.value for way in found.disclosing]
+
+
+def test_many_ways_are_told_up_to_a_bound_and_the_first_instant_of_several(monkeypatch):
+    """Of later instants one is enough; other purposes and instants do not count against the bound."""
+    monkeypatch.setattr(changes, "WAYS", 2)
+    several = [rule(id=kind, agreements=frozenset({kind})) for kind in ("BAA", "CNDA", "DEAA")]
+    (found,) = records(question(observation()), *several)
+    assert 2 == len(found.disclosing)
+    ends = [
+        {"type": "SOW", "between": ["mercy", "valley"], "period": {"start": f"{year}-01-01T00:00:00Z"}}
+        for year in (2027, 2028)
+    ]
+    (found,) = records(question(observation(), agreements=ends), rule(agreements=frozenset({"SOW"})))
+    assert [["agreement_made"], ["later"]] == together(found)
+
+
+def test_what_withholds_is_told_alone_and_never_together():
+    """A permit by two rules falls with neither: nothing is told, and the search goes no further."""
+    asking = question(observation(), facts={"exchange": {FACT.value: True, OTHER.value: True}})
+    (found,) = records(asking, rule(needs=(FACT,)), rule(id="s", needs=(OTHER,)))
+    assert [["refusal_given"]] == [[one.kind.value for one in way.alterations] for way in found.withholding]
+    assert () == found.disclosing == found.barred
+    (found,) = records(asking, rule(needs=(FACT,)))
+    assert ["fact_withdrawn", "refusal_given"] == sorted(way.alterations[0].kind.value for way in found.withholding)
+
+
+def test_what_bars_is_a_deny_without_exception():
+    """Told only where nothing changes it; not one that yields, waits, or that a flow suspends, nor a consent's."""
+    denying = {
+        "bar": rule(RuleEffect.DENY, "bar"),
+        "lifts": rule(RuleEffect.DENY, "lifts", unless=(Condition.ADULT_ONLY,)),
+        "waits": rule(RuleEffect.DENY, "waits", needs=(Condition.AGE_KNOWN,)),
+        "suspended": rule(RuleEffect.DENY, "suspended", deny_class=DenyClass.OTHER_LAW),
+    }
+    flow = rule(
+        id="flow", suspends=frozenset({DenyClass.OTHER_LAW, DenyClass.FEDERAL_LAW}), agreements=frozenset({"NONE"})
+    )
+    child = question(observation(), context=[{"resourceType": "Patient", "id": "rosa", "birthDate": "2020-01-01"}])
+    (found,) = records(child, *denying.values(), flow, rule(id="permit"))
+    assert () == found.disclosing
+    assert ["bar"] == [cause.rule for cause in found.barred]
+    (found,) = records(child | {"consents": [consent("deny")]}, denying["bar"], rule(id="permit"))
+    assert ["bar"] == [cause.rule for cause in found.barred]
+
+
+def test_what_only_points_at_something_barred_is_not_barred_itself():
+    """It goes for the other's sake: the bar is told of the other."""
+    pointing = {"resourceType": "Binary", "id": "b", "contentType": "text/plain", "data": "eA=="}
+    pointing |= {"securityContext": {"reference": "Encounter/hidden"}}
+    asking = question(bundle(pointing, hidden()), purpose="HLEGAL")
+    asking["participants"][1]["purposes"] = ["HLEGAL"]
+    found = {one.decision.resource: [cause.layer for cause in one.barred] for one in records(asking)}
+    assert found["Encounter/hidden"]
+    assert "residue" not in found["Binary/b"]
+
+
+def test_a_record_in_part_is_told_what_would_have_it_withheld():
+    """Masked, it may become less: a refusal takes the rest."""
+    pointing = observation(performer=[MERCY], derivedFrom=[{"reference": "Encounter/hidden"}])
+    (found, _) = records(question(bundle(pointing, hidden())))
+    assert "masked" == found.decision.verdict.value
+    assert [(["refusal_given"], "withheld")] == [
+        ([one.kind.value for one in way.alterations], way.becomes.value) for way in found.withholding
+    ]
+
+
+def test_only_the_records_that_are_meant_are_explained_and_rules_that_spoke_are_not_near():
+    """By pointer or by name."""
+    asking = question(bundle(observation(), hidden(), observation("other", subject=SUBJECT)))
+    for only in ("/entry/1/resource", "Encounter/hidden"):
+        (found,) = records(asking, only=frozenset({only}))
+        assert "Encounter/hidden" == found.decision.resource
+        spoke = {cause.rule for cause in found.decision.because}
+        assert spoke
+        assert not spoke & {one.rule for one in found.rules}
+
+
+def test_the_bound_on_tries_is_of_one_explanation():
+    """Many records share it; the same thing is asked but once."""
+    asking = question(bundle(*(observation(f"o{n}") for n in range(5))))
+    found = records(asking, rule(needs=(FACT,)))
+    assert [True] * 5 == [one.complete for one in found]
+    assert {(("fact_stated",),)} == {tuple(map(tuple, together(one))) for one in found}
+    assert 100 < TRIES
