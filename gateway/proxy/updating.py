@@ -47,10 +47,19 @@ from gateway.release.compose import released_text
 from gateway.release.pushed import told_of
 from gateway.release.released import Manifest
 from gateway.release.seen import etag_of
-from gateway.release.updated import compose_update, is_marked_partial, lowers, merged, raises, touches_closed
+from gateway.release.updated import (
+    compose_update,
+    is_marked_partial,
+    lowers,
+    merged,
+    raises,
+    sums_up_more,
+    touches_closed,
+)
 
 ATTEMPTS: Final = 3
 _CLOSED: Final = "an update does not change identity, links, extensions, contained records or what labels rest on"
+_WORDS: Final = "an update adds no summary, note or value where none was shown"
 _LABELS: Final = "an update neither adds labels nor raises them"
 
 
@@ -182,7 +191,7 @@ async def decided_change(asked: Asked, change: Change) -> Decided:
     if stored is None or shown is None:
         raise ChangeRefused(NotVisible(), reading, before.manifest, before)
     try:
-        proposed = _proposed(change, shown)
+        proposed = _proposed(change, shown, asked)
     except GatewayError as error:
         raise ChangeRefused(error, reading, before.manifest, before) from None
     pushing = asked.exchange(Direction.PUSH)
@@ -205,7 +214,7 @@ async def decided_change(asked: Asked, change: Change) -> Decided:
     )
 
 
-def _proposed(change: Change, shown: bytes) -> ResourceView:
+def _proposed(change: Change, shown: bytes, asked: Asked) -> ResourceView:
     """Give what the record is to be as far as the client sees it. Raises what is refused of it."""
     view = read_resource(shown)
     tags = (etag_of(shown), f'W/"{_version(view)}"')  # R4 http.html 3.1.0.4 makes a tag of the version id
@@ -214,6 +223,10 @@ def _proposed(change: Change, shown: bytes) -> ResourceView:
     proposed = change.proposed(shown)
     if touches_closed(view, proposed):
         raise Unprocessable(_CLOSED)
+    policy = asked.door.policy
+    whole = policy.kinds_of(asked.caller.participant.type) & policy.parts.whole_for
+    if not whole and sums_up_more(view, proposed, asked.door.tools.elements):
+        raise Unprocessable(_WORDS)
     if raised := raises(view, proposed):
         raise _LabelRaised(raised)
     return proposed

@@ -8,6 +8,8 @@ Rules of this file
 3. Labels are never lowered, and never raised either: a raise would keep the record from others (L082). Those the
    client was shown are written beside those that are stored.
 4. What cannot be merged is refused: an element that was withheld and stands once, or another choice of its type.
+5. What sums up what a record refers to goes with a reference that is withheld. Where none was shown none is added: what
+   was taken and then not shown would tell of one (leaks.md L079; rests on what was shown alone).
 """
 
 import re
@@ -19,7 +21,9 @@ import msgspec
 from consent_store.model import CONFIDENTIALITY
 from gateway.decision.judge import Judgement
 from gateway.decision.model import Decision
+from gateway.decision.restated import beside, described, instructions, summaries
 from gateway.fhir.confidentiality import Confidentiality
+from gateway.fhir.elements import Elements
 from gateway.fhir.exact import read, same, write
 from gateway.fhir.pointer import element_path, members_of
 from gateway.fhir.view import ResourceView
@@ -32,6 +36,8 @@ _CLOSED: Final = frozenset({"contained", "extension", "modifierExtension"})
 _APART: Final = frozenset({"meta", "text"})  # each merged by a rule of its own
 _CHOICE: Final = re.compile(r"([a-z]+)[A-Z]")
 _LEVELS: Final = Confidentiality.__members__
+_NUMBER: Final = re.compile(r"/\d+(?=/|$)")
+_ANY: Final = ("/reasonReference",)  # a reference that is no visit, and a reason
 
 
 def is_marked_partial(proposed: ResourceView) -> bool:
@@ -60,6 +66,12 @@ def raises(shown: ResourceView, proposed: ResourceView) -> tuple[str, ...]:
         if higher or (not of_level and (code.system, code.code) not in known):
             found.append(f"{code.system or ''}|{code.code or ''}")
     return (*found, *sorted(set(proposed.malformed) - set(shown.malformed)))
+
+
+def sums_up_more(shown: ResourceView, proposed: ResourceView, elements: Elements) -> bool:
+    """Say whether a proposal says in prose, sums or values what a record refers to, where nothing of the kind was shown
+    (rule 5)."""
+    return not _summing(proposed, elements) <= _summing(shown, elements)
 
 
 def lowers(stored: Decision, fresh: Decision) -> bool:
@@ -146,6 +158,16 @@ def _ordered(value: object) -> str:
     if isinstance(value, dict):
         return "{" + ",".join(f"{name!r}:{_ordered(value[name])}" for name in sorted(value)) + "}"
     return "[" + ",".join(map(_ordered, value)) + "]" if isinstance(value, list) else repr(value)
+
+
+def _summing(view: ResourceView, elements: Elements) -> frozenset[str]:
+    """Give the elements of a record that go with a reference of it, whichever: places in lists do not count, all
+    choices of a value are one."""
+    found = {*summaries(view, _ANY), *instructions(view, _ANY)}
+    for name, element in elements.children(view.type).items():
+        if "Reference" in element.types:
+            found |= {*beside(view, f"/{name}", view.tree, ""), *described(view, f"/{name}", view.tree, "")}
+    return frozenset("/value" if one.startswith("/value") else _NUMBER.sub("", one) for one in found)
 
 
 # What is merged ------------------------------------------------------------------------------------------------------

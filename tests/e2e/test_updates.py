@@ -35,6 +35,7 @@ def pulse(id: str, *, hidden: bool = False, **more: Any) -> dict[str, Any]:
     )
 
 
+PROSE = ("valueQuantity", "note")
 PART = {"focus": [{"reference": "Observation/plain"}]}
 PART_FULL = {"focus": [{"reference": "Observation/hid"}, {"reference": "Observation/plain"}]}
 
@@ -58,12 +59,15 @@ async def house(tmp_path_factory):
     folder = tmp_path_factory.mktemp("updates")
     common = [pulse("plain"), pulse("labelled", meta=LABELLED), pulse("spare")]
     panel = {"hasMember": PART_FULL["focus"]}
+    rest = pulse("panel", hasMember=PART["focus"])
+    for name in ("note", "valueQuantity"):
+        del rest[name]
     more = [quokka(), pulse("hid", hidden=True), pulse("part", **PART_FULL), pulse("panel", **panel)]
     bare = pulse("part", **PART)
     del bare["note"]  # prose beside a link that is cut goes with it
     async with (
         embedded([*common, *more]) as (upstream, base),
-        embedded([*common, quokka(), bare]) as (upstream_absent, base_absent),
+        embedded([*common, quokka(), bare, rest]) as (upstream_absent, base_absent),
         world(folder / "full", base, route=OPEN) as full,
         world(folder / "absent", base_absent, route=OPEN) as absent,
     ):
@@ -226,16 +230,35 @@ async def test_L079_what_was_withheld_of_a_record_stays(house):
 
 
 async def test_L079_what_was_withheld_is_not_written_over(house):
-    """Of a panel with a hidden member the value and note are not shown: they stay, and nobody writes others there."""
-    before, read = house.stored("panel"), (await shown(house.full, "panel")).json
-    assert not {"valueQuantity", "note"} & read.keys()
-    assert 200 == (await put(house.full, "panel", read | {"status": "final"})).status
-    for value in ({"valueQuantity": {"value": 1}}, {"valueString": "low"}):
-        assert 422 == (await put(house.full, "panel", read | value)).status
-    assert 200 == (await put(house.full, "panel", read | {"note": [{"text": "mine"}]})).status
+    """Of a panel with a hidden member the value and note are not shown: they stay, and nobody writes others there, nor
+    where there never were any: a note that is taken and then not shown would tell of the member."""
+    before = house.stored("panel")
+    told = []
+    for gate in (house.full, house.absent):
+        read = (await shown(gate, "panel")).json
+        assert not {"valueQuantity", "note"} & read.keys()
+        done = [await put(gate, "panel", read | {"status": "final"})]
+        words = ({"valueQuantity": {"value": 1}}, {"valueString": "low"}, {"note": [{"text": "mine"}]})
+        done += [await put(gate, "panel", read | one) for one in (*words, {"interpretation": [{"text": "low"}]})]
+        done += [await patch(gate, "panel", replace("/note", [{"text": "mine"}], "add"))]
+        told.append([(one.status, one.body) for one in done])
+        assert read | {"status": "final"} | {"meta": 0} == (await shown(gate, "panel")).json | {"meta": 0}
+    assert told[0] == told[1]
+    assert [200, *[422] * 5] == [status for status, _ in told[0]]
     after = house.stored("panel")
-    assert [{"text": "mine"}, *before["note"]] == after["note"]
-    assert (before["valueQuantity"], before["hasMember"]) == (after["valueQuantity"], after["hasMember"])
+    assert [before[name] for name in (*PROSE, "hasMember")] == [after[name] for name in (*PROSE, "hasMember")]
+
+
+async def test_words_that_were_shown_are_changed_and_added_to(house):
+    """The positive control: another note beside one that was shown, another value, another form of it."""
+    read = (await shown(house.full, "spare")).json
+    notes = [*read["note"], {"text": "mine"}]
+    assert 200 == (await put(house.full, "spare", read | {"note": notes})).status
+    assert notes == (await shown(house.full, "spare")).json["note"]
+    other = {name: value for name, value in read.items() if name != "valueQuantity"} | {"valueString": "high"}
+    assert 200 == (await put(house.full, "spare", other)).status
+    assert "high" == (await shown(house.full, "spare")).json["valueString"]
+    assert 200 == (await put(house.full, "spare", read)).status
 
 
 @pytest.mark.parametrize("tag", ["SUBSETTED", "REDACTED"])
