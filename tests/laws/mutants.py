@@ -5,9 +5,10 @@
 
 Each mutant changes one thing in the body of one function, or in a module's constant, in a process of its own made by
 fork. It is dead when a pair of engine and oracle differs, a test fails, or nothing is answered in time. Only the tests
-that call the function run, the quickest first; with --within only those that take so many seconds together, and what
-survives is to be tried --again. Wording (strings with a space) is left alone. Survivors are told as `path:line
-function: change`; docs/decisions/0005-mutants.md says why each of them lives.
+that reach the changed statement run: first those that noticed another mutant of the function or file, then the
+quickest; with --within only those that take so many seconds together, and what survives is to be tried --again.
+Wording (strings with a space) is left alone. Survivors are told as `path:line function: change  # tests run of those
+that reach it`; docs/decisions/0005-mutants.md says why each of them lives.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import signal
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -41,17 +42,19 @@ TESTS = (
 )
 # What looks for examples of its own, or runs the switches: the pairs below stand for them.
 LEFT_OUT = ("test_oracle.py::test_engine_and", "test_oracle.py::test_the_made", "among_new_pairs")
-PAIRS, EXAMPLES, SECONDS = 1500, 25, 90
+PAIRS, EXAMPLES, SECONDS = 1500, 25, 60
 
 
 class Mutant(NamedTuple):
-    """One change: where, what, and the code it makes of its function, or of the module's constant."""
+    """One change: where, what, the code it makes of its function or of the module's constant, and the lines of the
+    statement it is in."""
 
     path: Path
     line: int
     function: str
     what: str
     code: CodeType
+    lines: range
 
     @property
     def module(self) -> ModuleType:
@@ -165,13 +168,26 @@ def mutants(path: Path) -> Iterator[Mutant]:
     """Every mutant of one file."""
     tree = ast.parse(path.read_text())
     for function, top in _tops(tree):
+        lines = _lines(top)
         for node in nodes(top):
             for what, field, value in list(changes(node)):
                 kept = getattr(node, field)
                 code = _compiled(tree, path, function, top, (node, field, value))
                 setattr(node, field, kept)
                 if code is not None:
-                    yield Mutant(path, getattr(node, "lineno", top.lineno), function, what, code)
+                    line = getattr(node, "lineno", top.lineno)
+                    yield Mutant(path, line, function, what, code, lines.get(line, range(line, line + 1)))
+
+
+def _lines(top: ast.AST) -> dict[int, range]:
+    """The lines of the innermost statement that each line is of; of one that holds others, those before its body."""
+    found: dict[int, range] = {}
+    for node in ast.walk(top):  # outer ones first
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            end = body[0].lineno - 1 if body else node.end_lineno or node.lineno
+            found.update(dict.fromkeys(range(node.lineno, end + 1), range(node.lineno, max(end, node.lineno) + 1)))
+    return found
 
 
 def _tops(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
@@ -263,7 +279,8 @@ class Mutating:
     def __init__(self, chosen: list[Mutant], within: float) -> None:
         self.chosen = chosen
         self.within = within
-        self.callers: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self.reached: dict[tuple[str, int], set[str]] = defaultdict(set)
+        self.noticed: dict[str, set[str]] = defaultdict(set)
         self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
         self.told: Counter[str] = Counter()
@@ -284,7 +301,7 @@ class Mutating:
         items = [one for one in session.items if not any(part in one.nodeid for part in LEFT_OUT)]
         self.caches = caches()
         self.pairs = _pairs()
-        self.paired = {path for path, _ in _called(lambda: _differs(self.pairs))}
+        self.paired = _reached(lambda: _differs(self.pairs))
         for item in items:
             self._watched(item, items)
         if self.failed:
@@ -293,41 +310,54 @@ class Mutating:
             self.failed.clear()
         say(f"{len(items)} tests, {sum(self.seconds.values()):.0f} s; {len(self.chosen)} mutants")
         started = time.monotonic()
+        gc.collect()
+        gc.freeze()  # the children share what is there
         for number, mutant in enumerate(self.chosen, 1):
-            fate = self._fate(mutant, items)
+            telling = self._telling(mutant, items)
+            fate, run = self._fate(mutant, telling)
             self.told[fate] += 1
             if fate == "survived":
-                say(mutant.told())
+                say(f"{mutant.told()}  # {run} of {len(telling)}")
+            elif fate == "killed" and run:
+                for place in (str(mutant.path), f"{mutant.path} {mutant.function}"):
+                    self.noticed[place].add(telling[run - 1].nodeid)
             if not number % 50:
                 say(f"# {number} after {time.monotonic() - started:.0f} s: {dict(self.told)}")
         say(f"# {dict(self.told)}")
         return True
 
     def _watched(self, item: pytest.Item, items: list[pytest.Item]) -> None:
-        """Run one test and note which functions it calls."""
+        """Run one test and note which lines it reaches."""
         for one in self.caches:
             one.cache_clear()
         start = time.monotonic()
         following = next(iter(items[items.index(item) + 1 :]), None)
-        called = _called(lambda: item.config.hook.pytest_runtest_protocol(item=item, nextitem=following))
+        reached = _reached(lambda: item.config.hook.pytest_runtest_protocol(item=item, nextitem=following))
         self.seconds[item.nodeid] = time.monotonic() - start
-        for one in called:
-            self.callers[one].add(item.nodeid)
+        for one in reached:
+            self.reached[one].add(item.nodeid)
 
-    def _fate(self, mutant: Mutant, items: list[pytest.Item]) -> str:
+    def _fate(self, mutant: Mutant, telling: list[pytest.Item]) -> tuple[str, int]:
+        """What becomes of a mutant, and how many tests were run."""
+        reading, writing = os.pipe()
         child = os.fork()
         if not child:
-            os._exit(self._try(mutant, items))
+            os._exit(self._try(mutant, telling, writing))
+        os.close(writing)
+        with os.fdopen(reading, "rb") as told:
+            run = len(told.read())
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
-            return "killed by time"
-        return {0: "survived", 1: "killed", 2: "killed by a pair", 3: "not made"}[os.waitstatus_to_exitcode(status)]
+            return "killed by time", run
+        fates = {0: "survived", 1: "killed", 2: "killed by a pair", 3: "not made"}
+        return fates[os.waitstatus_to_exitcode(status)], run
 
-    def _try(self, mutant: Mutant, items: list[pytest.Item]) -> int:
-        """Be the mutant, in a process of its own, until a test notices it."""
+    def _try(self, mutant: Mutant, telling: list[pytest.Item], writing: int) -> int:
+        """Be the mutant, in a process of its own, until a test notices it; write a byte for each test that is run."""
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
+        gc.disable()
         for one in self.caches:  # tables and lists of other rooms do not turn on what is changed
             if one.__module__.startswith(("gateway.decision", "gateway.facts", "consent_store")):
                 one.cache_clear()
@@ -335,9 +365,14 @@ class Mutating:
             if not become(mutant):
                 return 3
             signal.alarm(SECONDS)
-            if str(mutant.path) in self.paired and _differs(self.pairs):
+            if any((str(mutant.path), line) in self.paired for line in mutant.lines) and _differs(self.pairs):
                 return 2
-            for item in self._telling(mutant, items):
+            left = self.within
+            for item in telling:
+                left -= self.seconds[item.nodeid]
+                if left < 0:
+                    break
+                os.write(writing, b".")
                 signal.alarm(SECONDS)
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
                 if self.failed:
@@ -346,35 +381,57 @@ class Mutating:
             return 1
         return 0
 
-    def _telling(self, mutant: Mutant, items: list[pytest.Item]) -> Iterable[pytest.Item]:
-        """The tests that call the function, the quickest first; for a constant those that call anything of its file."""
-        constant = mutant.function.endswith(" =")
-        names = set[str]()
-        for (path, name), callers in self.callers.items():
-            if path == str(mutant.path) and (constant or name == mutant.function):
-                names |= callers
-        calling = (one for one in items if one.nodeid in names)
-        left = self.within
-        for one in sorted(calling, key=lambda one: self.seconds[one.nodeid]):
-            left -= self.seconds[one.nodeid]
-            if left < 0:
-                break
-            yield one
+    def _telling(self, mutant: Mutant, items: list[pytest.Item]) -> list[pytest.Item]:
+        """The tests that reach the statement, or where a constant of the module is used."""
+        places = {(str(mutant.path), line) for line in mutant.lines}
+        if mutant.function.endswith(" ="):
+            places = _uses(mutant.path, mutant.function.removesuffix(" ="))
+        names = set[str]().union(*(self.reached[place] for place in places & self.reached.keys()))
+        here, near = self.noticed[f"{mutant.path} {mutant.function}"], self.noticed[str(mutant.path)]
+        found = [one for one in items if one.nodeid in names]
+        return sorted(found, key=lambda one: (one.nodeid not in here, one.nodeid not in near, self.seconds[one.nodeid]))
 
 
-def _called(work: Callable[[], object]) -> set[tuple[str, str]]:
-    """Do the work, and give the functions of the targets that it calls, by file and qualified name."""
+@functools.cache
+def _uses(path: Path, name: str) -> set[tuple[str, int]]:
+    """The lines of the targets that use a module's constant, or another constant made of it."""
+    found = set[tuple[str, int]]()
+    for other in TARGETS:
+        tree = ast.parse(other.read_text())
+        imported = any(
+            isinstance(one, ast.ImportFrom) and any(alias.name == name for alias in one.names) for one in tree.body
+        )
+        if other != path and not imported:
+            continue
+        for top_name, top in _tops(tree):
+            used = [one.lineno for one in ast.walk(top) if isinstance(one, ast.Name) and one.id == name]
+            if top_name.endswith(" =") and used and top_name != f"{name} =":
+                found |= _uses(other, top_name.removesuffix(" ="))
+            elif not top_name.endswith(" ="):
+                lines = _lines(top)
+                found |= {(str(other), line) for at in used for line in lines.get(at, range(at, at + 1))}
+    return found
+
+
+def _reached(work: Callable[[], object]) -> set[tuple[str, int]]:
+    """Do the work, and give the lines of the targets that it reaches, by file; the head of a function when it is
+    called."""
     places = {str(path) for path in TARGETS}
-    called = set[CodeType]()
+    reached = set[tuple[str, int]]()
 
-    def note(frame: Any, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code.co_filename in places:
-            called.add(frame.f_code)
+    def note(frame: Any, event: str, _: Any) -> Any:
+        if frame.f_code.co_filename not in places:
+            return None
+        if event in {"call", "line"}:
+            reached.add((frame.f_code.co_filename, frame.f_lineno))
+        return note
 
-    sys.setprofile(note)
-    work()
-    sys.setprofile(None)
-    return {(code.co_filename, code.co_qualname.split(".<locals>")[0]) for code in called}
+    sys.settrace(note)
+    try:
+        work()
+    finally:
+        sys.settrace(None)
+    return reached
 
 
 def _pairs() -> list[tuple[Any, Any]]:
@@ -401,7 +458,7 @@ def main() -> int:
     found = [one for path in wanted for one in mutants(path)]
     if options.again:
         before = {
-            line.split(":", 1)[0] + line.split(" ", 1)[1]
+            line.split(":", 1)[0] + line.split(" ", 1)[1].split("  # ")[0]
             for line in options.again.read_text().splitlines()
             if ".py:" in line
         }
