@@ -10,6 +10,7 @@ _READS, _WAYS, _DOORS, _DOOR = (
     "attack/test_doors.py::",
     "e2e/test_door.py::",
 )
+_OPERATIONS, _VERSIONS = "e2e/test_operations.py::", "e2e/test_versions.py::"
 _FORMS, _HTTP, _UPSTREAMS = "attack/test_forms.py::", "attack/test_http.py::", "attack/test_upstreams.py::"
 _TELLS_NOTHING = f"{_FOUND}test_L012_L014_L016_L017_L018_L019_a_search_tells_nothing"
 _REFUSED = f"{_SEARCHES}test_L016_L017_L018_what_reads_elsewhere_is_refused_for_everybody"
@@ -214,7 +215,7 @@ ASKED: tuple[Defence, ...] = (
     defence(
         "L043",
         "what a body asks is what a URL asks",
-        f"{_READS}test_L043_an_operation_by_post_is_the_operation_by_get",
+        f"{_OPERATIONS}test_L043_an_operation_by_post_is_the_operation_by_get",
         Cut(
             "gateway.proxy.dispatch:with_parameters",
             "interaction.parameters + given.parameters",
@@ -258,14 +259,14 @@ ASKED: tuple[Defence, ...] = (
         "L046",
         "a version is as restricted as the present one",
         f"{_WAYS}test_L046_a_version_of_another_patient_is_that_patients"
-        f" {_READS}test_L046_a_hidden_record_has_no_versions_not_even_old_ones",
+        f" {_VERSIONS}test_L046_a_hidden_record_has_no_versions_not_even_old_ones",
         Cut("gateway.proxy.history:_versions", "if released_text(current, judged.judgement) is None:", "if False:"),
         Cut("gateway.proxy.history:_versions", "copies=(current,)", "copies=()"),
     ),
     defence(
         "L047",
         "versions are off unless a route opens them",
-        f"{_READS}test_L046_L047_versions_are_off_unless_the_route_opens_them",
+        f"{_VERSIONS}test_L046_L047_versions_are_off_unless_the_route_opens_them",
         Cut("gateway.fhir.interaction:_versions", "if place.type not in opened.history:", "if False:"),
         Cut("gateway.proxy.surface:Surface.check", "if found is not None and", "if False and"),
     ),
@@ -278,7 +279,7 @@ ASKED: tuple[Defence, ...] = (
     defence(
         "L048",
         "who is withheld has nothing",
-        f"{_READS}test_L048_a_patient_who_is_hidden_has_nothing_and_is_nobody",
+        f"{_OPERATIONS}test_L048_a_patient_who_is_hidden_has_nothing_and_is_nobody",
         Cut("gateway.proxy.everything:everything_page", "if owner.released.status != 200:", "if False:"),
     ),
     defence("L049", "nothing is exported", f"{_DOORS}test_L049_nothing_is_exported", _ANY_OPERATION),
@@ -286,7 +287,7 @@ ASKED: tuple[Defence, ...] = (
     defence(
         "L051",
         "the list of operations is closed",
-        f"{_READS}test_L051_every_other_operation_is_refused_the_same_for_everybody",
+        f"{_OPERATIONS}test_L051_every_other_operation_is_refused_the_same_for_everybody",
         _ANY_OPERATION,
     ),
     defence(
@@ -323,7 +324,7 @@ ASKED: tuple[Defence, ...] = (
     defence(
         "L054",
         "a member is told by a sound consent alone",
-        f"{_READS}test_L054_every_other_outcome_is_one_answer",
+        f"{_OPERATIONS}test_L054_every_other_outcome_is_one_answer",
         Cut(
             "gateway.proxy.matching:_consented",
             'if refusals(text, "4.0", KnownCodes()):\n        return False',
