@@ -76,6 +76,46 @@ async def test_a_write_whose_receipt_is_not_known_is_recorded_as_such(scene):
     assert ("update", "unknown") == (attempt["intent"]["interaction"], attempt["completion"]["outcome"])
 
 
+SNAPSHOTS = ["X-Meta-Snapshot-Mode", "X-Upsert-Existence-Check", "X-Rewrite-History", "X-Cascade", "X-Retry"]
+OURS = {"host", "accept", "accept-encoding", "cache-control", "prefer", "authorization"}
+WRITTEN = OURS | {"content-type", "content-length"}
+
+
+async def test_L075_no_header_of_a_client_says_how_labels_are_written(scene):
+    """Modes by which a server would drop labels, cascade or skip its checks: none is sent on, by update or push."""
+    said = [(name, "SECURITY_LABEL, TAG, PROFILE") for name in SNAPSHOTS] + [("Prefer", "return=representation")]
+    says(scene, answer(b"", 200, None))
+    scene.server.take(answer(b"", 201, Location="Observation/made"))
+    place, body = "/t/open/Observation/pulse", pulse(status="final")
+    found = await scene.ask(place, HOSPITAL, "TREAT", method="PUT", body=body, headers=said)
+    assert 200 == found.status
+    assert 201 == (await scene.push(observation("a"), "/t/plan/Observation", headers=said)).status
+    sent = [one for one in scene.stub.seen if one.method != "GET"]
+    assert [WRITTEN | {"if-match"}, WRITTEN] == [set(one.headers) for one in sent]
+    assert {"return=minimal, handling=strict"} == {one.headers["prefer"] for one in sent}
+    assert {frozenset(OURS)} == {frozenset(one.headers) for one in scene.stub.seen if one.method == "GET"}
+
+
+@pytest.mark.parametrize("condition", [[], [("If-Match", 'W/"7"')], [("If-Match", "*")], [("If-None-Match", "*")]])
+async def test_L078_a_delete_is_one_refusal_whatever_it_is_of(scene, condition):
+    """What may be seen, what is hidden, what never was, by id or by a search, where updates are open and where not: 405
+    and nothing asked."""
+    scene.server.hold(observation(f"{MARK}-1", f"Patient/{MARK}-p"))
+    told = set()
+    for route in ("/t/open", "/t/hospital", "/t/plan"):
+        for path in ("pulse", f"{MARK}-1", "never"):
+            found = await scene.ask(
+                f"{route}/Observation/{path}", HOSPITAL, "TREAT", method="DELETE", headers=condition
+            )
+            told.add((found.status, found.body))
+    assert {405} == {status for status, _ in told}
+    assert 1 == len(told)
+    for query in ("identifier=a|b", "_id=pulse", "patient=rosa&code=8867-4"):
+        found = await scene.ask(f"/t/open/Observation?{query}", HOSPITAL, "TREAT", method="DELETE", headers=condition)
+        assert (405, "a conditional delete is not supported") == (found.status, found.told)
+    assert [] == scene.stub.seen
+
+
 async def test_a_route_that_takes_updates_alone_takes_no_creates(scene):
     """`writes: [update, patch]`: a create is refused by form."""
     found = await scene.ask("/t/open/Observation", HOSPITAL, "TREAT", method="POST", body=pulse())

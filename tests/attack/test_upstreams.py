@@ -320,7 +320,7 @@ async def test_an_answer_to_a_push_that_is_none_is_a_fault(scene, case):
 
 
 async def test_a_push_whose_answer_never_comes_counts_as_disclosed(scene):
-    """The connection breaks after the Bundle was sent: 502, and client and ledger are told that nobody knows (law 8)."""
+    """The connection breaks after the Bundle was sent: 502; client and ledger are told that nobody knows (law 8)."""
     scene.server.take(None)
     found = await scene.push(transaction(observation("a")))
     assert (502, PERHAPS) == (found.status, found.told)

@@ -90,6 +90,8 @@ class Writes:
                 [{"op": "test", "path": "/status", "value": status}],
                 [{"op": "add", "path": "/note", "value": [{"text": f"note {self.dice.random()}"}]}],
                 [{"op": "add", "path": "/note/-", "value": {"text": f"note {self.dice.random()}"}}],
+                [{"op": "replace", "path": "/note/0/text", "value": f"note {self.dice.random()}"}],
+                [{"op": "add", "path": "/valueString", "value": f"value {self.dice.random()}"}],
                 [
                     {
                         "op": "remove",
