@@ -93,3 +93,36 @@ def test_a_bundle_of_several_loses_no_more_than_it_must():
     naming = observation(performer=[MERCY], encounter={"reference": "Encounter/visit"})
     found = verdicts(asked(searchset(naming, encounter(), hidden())))
     assert {"Observation/weight": "disclosed", "Encounter/visit": "disclosed", "Encounter/hidden": "withheld"} == found
+
+
+ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
+
+
+def test_what_is_required_and_of_nobody_known_says_that_it_is_absent():
+    """A provider that could be a program is not told; R4 asks for one, and a line of a claim does not go for it."""
+    nobody = {"reference": "Organization/unregistered", "display": "SECRET"}
+    claim = {
+        "resourceType": "ExplanationOfBenefit",
+        "id": "it",
+        "status": "active",
+        "type": {"text": "x"},
+        "use": "claim",
+        "outcome": "complete",
+        "created": "2026-01-05",
+        "patient": SUBJECT,
+        "insurer": {"reference": "Organization/plan"},
+        "provider": MERCY,
+        "insurance": [{"focal": True, "coverage": {"display": "Sunrise"}}],
+        "careTeam": [{"sequence": 1, "provider": MERCY}, {"sequence": 2, "provider": nobody}],
+        "item": [
+            {"sequence": 1, "careTeamSequence": [1], "productOrService": {"text": "visit"}},
+            {"sequence": 2, "careTeamSequence": [2], "productOrService": {"text": "session"}},
+        ],
+    }
+    found = asked(searchset(claim))
+    left = released(found, "it")
+    assert [{"sequence": 1, "provider": MERCY}, {"sequence": 2, "provider": ABSENT}] == left["careTeam"]
+    assert claim["item"] == left["item"]
+    assert {"disclosed"} == set(verdicts(found).values())
+    left = released(asked(searchset({**claim, "careTeam": [], "item": [], "insurer": nobody})), "it")
+    assert ABSENT == left["insurer"]

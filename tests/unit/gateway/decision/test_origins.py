@@ -1,12 +1,17 @@
 """Whose a record is, told by what stands around it: places, services, roles, and records of the context."""
 
+import msgspec
 import pytest
 
+from gateway.decision.judge import judge
+from gateway.facts.answer import read_whole
+from tests.otherwise import text
 from tests.questions import (
     ACT_CODE,
     HARBOR,
     MERCY,
     ROSA,
+    SHELF,
     SUBJECT,
     asked,
     bundle,
@@ -15,12 +20,14 @@ from tests.questions import (
     encounter,
     hidden,
     observation,
+    question,
     released,
     searchset,
     verdicts,
 )
 
 HL7 = "http://hl7.org/fhir/x"
+PUSHED = {"tag": [{"system": "urn:consent-gateway:origin", "code": "pushed"}]}
 SUD = "F11.20"  # a code of substance use: Part 2 unless the source is known to be outside of it
 
 
@@ -230,3 +237,41 @@ def test_the_patient_record_beside_a_program_s_number_is_named_in_passing():
     number = {"system": "urn:other", "value": "1", "assigner": {**HARBOR, "display": "SECRET"}}
     left = asked(searchset({**ROSA, "identifier": [number, {"system": "urn:x", "value": "2"}]}))
     assert [{"system": "urn:x", "value": "2"}] == left["released"]["entry"][0]["resource"]["identifier"]
+
+
+@pytest.mark.parametrize(
+    ("direction", "sent", "meta", "came"),
+    [
+        ("read", True, {}, {"plan"}),
+        ("read", False, {}, {"plan"}),
+        ("push", False, {}, {"plan"}),
+        ("push", True, {}, set()),
+        ("read", True, {"meta": PUSHED}, set()),
+        ("read", False, {"meta": PUSHED}, set()),
+        ("push", False, {"meta": PUSHED}, set()),
+    ],
+)
+def test_from_whom_a_record_came_is_shown_by_a_provenance_of_the_server(direction, sent, meta, came):
+    """Not by one that a sender sends, nor by one that was pushed before (L080)."""
+    told = {"resourceType": "Provenance", "id": "p", "recorded": "2026-01-01T00:00:00Z", **meta}
+    told |= {"target": [{"reference": "Observation/weight"}], "agent": [{"who": {"reference": "Organization/plan"}}]}
+    asking = question(
+        bundle(observation(), *((told,) if sent else ()), type="batch"),
+        context=[ROSA, *(() if sent else (told,))],
+        interaction={"type": "batch", "direction": direction},
+    )
+    heard = {}
+    read = read_whole(text(asking), SHELF)
+    judge(read.document, read.facts, read.tools, lambda view, case: heard.setdefault(view.id, case))
+    assert came == heard["weight"].came_from()
+    untraced = msgspec.structs.replace(read.facts, untraced=frozenset({"Observation/weight"}))
+    judge(read.document, untraced, read.tools, lambda view, case: heard.update({view.id: case}))
+    assert set() == heard["weight"].came_from()
+
+
+def test_of_what_may_have_come_from_anybody_every_program_is_a_source():
+    """A record whose Provenances are too many to read may be any program's."""
+    read = read_whole(text(question(observation(performer=[MERCY]))), SHELF)
+    for untraced, verdict in ((frozenset(), "disclosed"), (frozenset({"Observation/weight"}), "withheld")):
+        found = judge(read.document, msgspec.structs.replace(read.facts, untraced=untraced), read.tools)
+        assert verdict == found.decisions[0].verdict.value
