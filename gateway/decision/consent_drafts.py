@@ -28,6 +28,7 @@ _PART2_FORM: Final = {"coding": [{"system": ACT_CODE, "code": "42CFRPart2CD"}]}
 _PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _ROLE: Final = {"coding": [{"system": _PARTICIPATION, "code": "IRCP"}]}
 _TYPES: Final = "http://hl7.org/fhir/resource-types"
+_FHIR_TYPES: Final = "http://hl7.org/fhir/fhir-types"  # R5 Consent.provision.resourceType
 _POLICY: Final = "urn:consent-gateway:draft"
 _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,50}")
 
@@ -191,11 +192,8 @@ def _classed(case: Case, consent: Consent, path: str) -> Iterator[Mapping[str, A
     if consent.fhir_version.startswith("4"):
         yield _put([*(_coding(one) for one in own.classes), mine], *_steps(consent, path), "class")
     else:
-        yield _put(
-            [{"system": "http://hl7.org/fhir/fhir-types", "code": case.target.view.type}],
-            *_steps(consent, path),
-            "resourceType",
-        )
+        kept = [_coding(one) for one in own.classes if one.system in (_TYPES, _FHIR_TYPES)]
+        yield _put([*kept, {**mine, "system": _FHIR_TYPES}], *_steps(consent, path), "resourceType")
 
 
 def _coded(case: Case, consent: Consent, path: str) -> Iterator[Mapping[str, Any]]:

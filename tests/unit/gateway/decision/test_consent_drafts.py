@@ -231,3 +231,16 @@ def test_an_r5_consent_is_amended_in_its_own_elements(given, path, value):
 def test_what_cannot_be_read_cannot_be_amended(given):
     """Words on a form do not mend it."""
     assert [] == ways(question(WEIGHT, profile="base", consents=[given]), "consent_amended")
+
+
+def test_an_r5_exception_is_widened_by_the_type_and_keeps_those_it_had():
+    """A withdrawn refusal that let claims go: let speak again, it would let this record go too, and claims still."""
+    types = "http://hl7.org/fhir/fhir-types"
+    exception = {
+        "resourceType": [{"system": types, "code": "Claim"}],
+        "documentType": [{"system": "urn:x", "code": "note"}],
+    }
+    given = of_r5(status="inactive", decision="deny", provision=[exception])
+    (found,) = ways(question(WEIGHT, profile="base", consents=[given]), "consent_amended")
+    (widened,) = [one["value"] for one in found["patch"] if one["path"] == "/provision/0/resourceType"]
+    assert [{"system": types, "code": "Claim"}, {"system": types, "code": "Observation"}] == widened
