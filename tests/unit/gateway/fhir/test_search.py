@@ -1,36 +1,17 @@
+"""Searches: admitted by form, sent on in one form, anchored to a patient."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest, NotSupported
 from gateway.fhir.query import parse_query
-from gateway.fhir.references import Local, parse_base
+from gateway.fhir.references import Local
 from gateway.fhir.search import admit
-from gateway.fhir.search_offers import Offers, Standing, resting_on
-from gateway.fhir.search_plan import Chain, Include, Key, Reverse, SearchLimits
+from gateway.fhir.search_offers import Offers
+from gateway.fhir.search_plan import Key, SearchLimits
 from gateway.fhir.search_predicates import meets
-
-NO_PATIENT = frozenset({"Location", "Medication", "Organization", "Practitioner", "PractitionerRole"})
-PUBLIC = parse_base("https://gateway.example/north/ehr")
-UPSTREAM = parse_base("http://10.0.0.1:8080/fhir")
-OWN = frozenset({PUBLIC, UPSTREAM})
-
-
-@pytest.fixture(scope="module")
-def offers(parameters):
-    """What every caller is offered."""
-    return Offers(parameters, no_patient_types=NO_PATIENT)
-
-
-@pytest.fixture
-def search(offers):
-    """Admit a search written as type?query."""
-
-    def admitted(text, offers=offers, **more):
-        type_, _, query = text.partition("?")
-        return admit(type_, parse_query(query.encode()), offers, own=frozenset({PUBLIC}), **more)
-
-    return admitted
+from tests.unit.gateway.fhir.searches import OWN
 
 
 @pytest.mark.parametrize(
@@ -274,114 +255,6 @@ def test_the_self_link_has_the_clients_words_in_its_order(search):
 
 
 @pytest.mark.parametrize(
-    ("asked", "include"),
-    [
-        (
-            "MedicationRequest?patient=P1&_include=MedicationRequest:medication",
-            Include("MedicationRequest", "medication", ("medicationReference",), None, reverse=False),
-        ),
-        (
-            "Condition?patient=P1&_include=Condition:subject:Patient",
-            Include("Condition", "subject", ("subject",), "Patient", reverse=False),
-        ),
-        (
-            "Encounter?_id=E1&_revinclude=Observation:encounter",
-            Include("Observation", "encounter", ("encounter",), None, reverse=True),
-        ),
-        (
-            "Patient?_id=P1&_revinclude=Provenance:target:Patient",
-            Include("Provenance", "target", ("target",), "Patient", reverse=True),
-        ),
-        (
-            "PractitionerRole?_include=PractitionerRole:organization",
-            Include("PractitionerRole", "organization", ("organization",), None, reverse=False),
-        ),
-        (
-            "Practitioner?_revinclude=PractitionerRole:practitioner",
-            Include("PractitionerRole", "practitioner", ("practitioner",), None, reverse=True),
-        ),
-    ],
-)
-def test_includes_are_of_r4s_own_references(search, asked, include):
-    """An include names a reference parameter of R4, and is sent on as it was given."""
-    found = search(asked)
-
-    assert (include,) == found.includes
-    assert asked.rpartition("&")[2].rpartition("?")[2] == "=".join(found.upstream[-1])
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        "Observation?patient=P1&_include=*",
-        "Observation?patient=P1&_include=Observation:*",
-        "Observation?patient=P1&_include=Observation",
-        "Observation?patient=P1&_include=Observation:code",
-        "Observation?patient=P1&_include=Observation:nothing",
-        "Observation?patient=P1&_include=Observation:encounter:Patient",
-        "Observation?patient=P1&_include=Observation:encounter:Encounter:x",
-        "Observation?patient=P1&_include=Encounter:patient",
-        "Observation?patient=P1&_include=observation:encounter",
-        "Observation?patient=P1&_include=",
-        "Observation?patient=P1&_include=Observation:encounter,Observation:performer",
-        "Observation?patient=P1&_revinclude=*",
-        "Observation?patient=P1&_revinclude=Provenance:*",
-        "Observation?patient=P1&_revinclude=Provenance:agent",
-        "Observation?patient=P1&_revinclude=Provenance:target:Patient",
-        "Observation?patient=P1&_revinclude=Nothing:target",
-        "Organization?_revinclude=Patient:organization",
-        "Practitioner?_id=Q&_revinclude=Observation:performer",
-        "Medication?_revinclude=MedicationRequest:medication",
-        "Location?_revinclude=Encounter:location",
-    ],
-)
-def test_any_other_include_is_refused_by_form(search, asked):
-    """L015: no wildcard; and records of patients are not reached from a search without an anchor."""
-    name = asked.rpartition("&")[2].rpartition("?")[2].partition("=")[0]
-    with pytest.raises(NotSupported, match=f"^the value of `{name}` is not supported here$"):
-        search(asked)
-
-
-def test_what_rests_on_an_element_that_may_be_withheld_is_refused(search, parameters):
-    """L016, L018: parameters and includes on such an element are refused as if they did not exist."""
-    removable = {"ExplanationOfBenefit": {"item", "diagnosis"}, "Observation": {"effectiveDateTime"}, "Device": {"*"}}
-    refused = resting_on(removable, parameters, ["tag"])
-    strict = Offers(parameters, no_patient_types=NO_PATIENT, refused=refused)
-
-    assert {
-        ("ExplanationOfBenefit", "encounter"),
-        ("ExplanationOfBenefit", "detail-udi"),
-        ("ExplanationOfBenefit", "item-udi"),
-        ("ExplanationOfBenefit", "subdetail-udi"),
-        ("Observation", "date"),
-    } == {pair for pair in refused if pair[0] != "Device" and pair[1] != "_tag"}
-    assert {"patient", "status", "_lastUpdated"} < {name for type_, name in refused if type_ == "Device"}
-    search("ExplanationOfBenefit?encounter=E1")
-    with pytest.raises(NotSupported, match="the parameter `encounter` is not supported here"):
-        search("ExplanationOfBenefit?encounter=E1", strict)
-    with pytest.raises(NotSupported, match="the value of `_include` is not supported here"):
-        search("ExplanationOfBenefit?patient=P1&_include=ExplanationOfBenefit:encounter", strict)
-    with pytest.raises(NotSupported, match="the value of `_revinclude` is not supported here"):
-        search("Encounter?patient=P1&_revinclude=ExplanationOfBenefit:encounter", strict)
-    for query in ("date=2020", "date:missing=true", "_tag=x"):
-        with pytest.raises(NotSupported, match=r"^the parameter `[^`]+` is not supported here$"):
-            search(f"Observation?patient=P1&{query}", strict)
-    with pytest.raises(NotSupported, match="the value of `_sort` is not supported here"):
-        search("Observation?patient=P1&_sort=-date", strict)
-    with pytest.raises(NotSupported, match="is not supported here"):
-        search("Patient?_id=P1&_has:Observation:patient:date=2020", strict)
-
-
-def test_a_refused_anchor_takes_its_other_spellings_along(parameters):
-    """`subject:Patient` and a chain are no way around a refused `subject`."""
-    strict = Offers(parameters, no_patient_types=NO_PATIENT, refused={("Observation", "subject")})
-
-    for name in ("subject:Patient", "subject:Patient.identifier"):
-        with pytest.raises(NotSupported, match=f"`{name}` is not supported"):
-            admit("Observation", [(name, "P1")], strict)
-
-
-@pytest.mark.parametrize(
     ("reference", "met"),
     [
         ({"reference": "Encounter/E1"}, True),
@@ -418,84 +291,6 @@ def test_what_upstream_could_answer_from_more_than_may_be_seen_is_not_asked_of_i
     assert (True, False) == tuple(key.descending for key in plan.sort)
     assert Key("token", ("code",), descending=False) == plan.sort[1]
     assert "_total" not in dict(plan.honoured)
-
-
-def test_a_chain_and_has_are_searches_of_their_own(search):
-    """L012 to L014: each with an anchor of its own, by form; what is chained to has to be known."""
-    plan = search("Observation?patient.identifier=http://x|1&performer:Practitioner.name=a")
-    first, second = plan.chains
-
-    assert isinstance(first, Chain)
-    assert ("Patient", (("identifier", "http://x|1"),)) == (first.inner.type, first.inner.upstream)
-    assert ("Practitioner", (("name", "a"),)) == (second.inner.type, second.inner.upstream)
-    assert () == plan.upstream
-    assert ("performer:Practitioner.name", "a") in plan.honoured
-    (one,) = search("Patient?_id=P1&_has:Observation:patient:code=x").reverses
-    assert Reverse("Observation", "patient", ("subject",), (("code", "x"),)) == one
-    with pytest.raises(NotSupported, match="a search for `Observation` needs"):
-        search("Observation?performer:Practitioner.name=a")
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        "Observation?patient=P1&patient.identifier=x",
-        "Patient?_id=P1&" + "&".join(f"_has:Observation:patient:code={n}" for n in range(5)),
-        "Observation?patient=P1&_sort=date&_sort=code",
-        "Observation?patient=P1&_sort=date,code,status,category,_id",
-        "Observation?patient=P1&_total=none&_total=none",
-    ],
-)
-def test_what_goes_beyond_one_record_has_a_limit(search, asked):
-    """Each search within a search costs one more; their number is bounded by form."""
-    with pytest.raises(BadRequest, match="given too often"):
-        search(asked)
-
-
-@pytest.mark.parametrize("value", ["", "nothing", "-", "date,", "date:asc", "_score", "code-value-quantity", "$x"])
-def test_an_order_is_by_parameters_that_are_offered(search, value):
-    """L018: an order by what cannot be told from what is released is refused by form."""
-    with pytest.raises(NotSupported, match="the value of `_sort` is not supported here"):
-        search(f"Observation?patient=P1&_sort={value}")
-
-
-def test_every_parameter_of_r4_has_a_standing(offers, parameters):
-    """What is dropped is a named list: nothing is left out of it, and what is refused is not in what is offered."""
-    for offer in offers.describe():
-        assert set(parameters.of(offer.type)) == set(offer.standing)
-        assert {n for n, one in offer.standing.items() if one is Standing.SEEN} == set(offer.parameters)
-    found = offers.of("Observation").standing
-    assert Standing.ELSEWHERE is found["_text"]
-    assert Standing.UNREAD is found["code-value-quantity"]
-
-
-def test_what_is_described_is_what_is_admitted(offers):
-    """The CapabilityStatement says neither more nor less than the search takes."""
-    described = {offer.type: offer for offer in offers.describe()}
-    found = described["Condition"]
-
-    assert "Parameters" not in described
-    assert list(described) == sorted(described)
-    assert {"_id", "_lastUpdated", "identifier", "patient", "subject", "encounter", "code", "category"} < set(
-        found.parameters
-    )
-    assert ["asserter", "encounter", "evidence-detail", "patient", "subject"] == [
-        name.removeprefix("Condition:") for name in found.includes
-    ]
-    for include in found.includes:
-        admit("Condition", [("_id", "1"), ("_include", include)], offers)
-    for include in found.revincludes:
-        admit("Condition", [("_id", "1"), ("_revinclude", include)], offers)
-
-
-def test_no_search_of_records_without_a_patient_brings_records_of_patients(offers, elements):
-    """Of all offers, those without an anchor lead to types without a patient only."""
-    for offer in offers.describe():
-        if not offer.anchored:
-            assert {source.partition(":")[0] for source in offer.revincludes} <= NO_PATIENT
-            assert all(targets and targets <= NO_PATIENT for _, targets in offer.includes.values())
-        else:
-            assert "_id" in offer.parameters
 
 
 def test_a_type_that_r4_does_not_have_is_refused(offers):
