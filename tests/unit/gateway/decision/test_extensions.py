@@ -43,6 +43,7 @@ def edits(elements):
         ({"name": [{"extension": [PRIVATE]}, {"family": "x"}]}, {"/name/0"}, set()),
         ({"meta": {"extension": [PRIVATE]}}, set(), set()),  # goes with meta
         ({"extension": [PUBLIC | {"extension": [PRIVATE]}]}, set(), set()),  # a part of a public one
+        ({"modifierExtension": [PUBLIC | {"extension": [PRIVATE]}]}, set(), set()),
     ],
 )
 def test_a_private_extension_goes_with_what_it_empties(edits, resource, cut, absent):
