@@ -105,6 +105,7 @@ def member(id: str, number: str, family: str) -> list[dict[str, Any]]:
     return [person, coverage]
 
 
+PART2 = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "42CFRPart2"}]}
 SIGNED = {
     "resourceType": "Provenance",
     "id": "signed",
@@ -119,12 +120,17 @@ OPEN = [
     document("doc-ok", hidden=False),
     binary("doc-ok", "doc-ok"),
     binary("page", "doc-ok", "text/html"),
+    document("doc-two", hidden=False) | {"content": [{"attachment": {"url": "Binary/hid-shared"}}]},
     *member("mia", "M-1", "Okapi"),
 ]
 CLOSED = [
     *(walk(number) for number in sorted(HIDDEN)),
     document("doc-hid", hidden=True),
     binary("doc-hid", "doc-hid"),
+    document("hid-two", hidden=True) | {"content": [{"attachment": {"url": "Binary/hid-shared"}}]},
+    binary("hid-shared", "doc-two"),
+    document("hid-own", hidden=False),
+    binary("hid-own", "hid-own") | {"meta": PART2},
     binary("hid-nobody", None),
     binary("hid-lost", "never-existed"),
     quokka() | {"id": f"{MARK}-p"},
