@@ -126,3 +126,20 @@ def test_what_is_required_and_of_nobody_known_says_that_it_is_absent():
     assert {"disclosed"} == set(verdicts(found).values())
     left = released(asked(searchset({**claim, "careTeam": [], "item": [], "insurer": nobody})), "it")
     assert ABSENT == left["insurer"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "verdict"), [(MERCY, "disclosed"), ({"reference": "Organization/harbor"}, "withheld")]
+)
+def test_a_sum_that_r4_requires_takes_its_record_along(provider, verdict):
+    """A payment's amount tells of every claim it pays: where one is withheld, and it may not go alone, all goes."""
+    claims = [
+        {"resourceType": "Claim", "id": id, "status": "active", "patient": SUBJECT, "provider": at}
+        for id, at in (("a", MERCY), ("b", provider))
+    ]
+    payment = {"resourceType": "PaymentReconciliation", "id": "p", "status": "active", "created": "2026-01-05"}
+    payment |= {"paymentDate": "2026-01-05", "paymentAmount": {"value": 100}, "requestor": MERCY}
+    payment |= {"extension": [{"url": HL7, "valueReference": SUBJECT}]}
+    payment["detail"] = [{"type": {"text": "x"}, "request": {"reference": f"Claim/{id}"}} for id in ("a", "b")]
+    found = asked(searchset(payment, *claims))
+    assert verdict == verdicts(found)["PaymentReconciliation/p"]
