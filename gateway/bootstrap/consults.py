@@ -30,7 +30,8 @@ from gateway.identity.caller import check_patient
 from gateway.ledger.account import account_of
 from gateway.ledger.attested import attested_of
 from gateway.ledger.model import Intent, Outcome, Story, new_request_id
-from gateway.proxy.context import Context, gather, next_of, searchset
+from gateway.proxy.context import Context, next_of, searchset
+from gateway.proxy.gathering import gather
 from gateway.proxy.live import Door, Services
 from gateway.proxy.sending import complete, unchanged
 

@@ -25,7 +25,8 @@ from gateway.fhir.interaction import Interaction, Kind
 from gateway.fhir.pointer import items_of, members_of
 from gateway.ledger.model import Outcome, record
 from gateway.proxy.asked import Asked, ChangedMeanwhile
-from gateway.proxy.context import Context, gather
+from gateway.proxy.context import Context
+from gateway.proxy.gathering import gather
 from gateway.proxy.outcomes import Own, outcome
 from gateway.proxy.posted import Get, Posted, read_single
 from gateway.proxy.pushing import NOT_ALL, answer, forward, push

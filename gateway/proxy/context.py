@@ -1,15 +1,10 @@
-"""Gathers what a decision needs beyond the body: records it refers to, the patients, their consents.
+"""The records that were fetched for one request so far, and how the upstream is asked for more of them.
 
 Rules of this file
-1. One search a type, `Type?_id=a,b,c`, the types in parallel, three rounds and the patients
-   (docs/decisions/0002-context.md).
+1. One search a type, `Type?_id=a,b,c`, the types in parallel (docs/decisions/0002-context.md).
 2. Nothing is asked twice for one request, and nothing is kept for another.
 3. A call that fails fails the exchange; what does not come back stays unknown (leaks.md point 11, L088).
-4. For a push only patients are gathered, and the parties that consents name: the answer to a sender must not rest on
-   records it may not see (L012).
-5. What consents name is gathered after them, with the members of groups, teams and roles, three steps deep.
-6. The Binaries that attachments name are gathered too, once for each body (contents).
-7. Limits hold for one record, one patient or one group, never for a page: what is withheld of it counts for itself.
+4. Limits hold for one record, one patient or one group, never for a page: what is withheld of it counts for itself.
 """
 
 import asyncio
@@ -20,22 +15,9 @@ from operator import itemgetter
 from typing import Final
 from urllib.parse import quote
 
-from consent_store.model import Consent, Unreadable
-from consent_store.store import ConsentStore, Found, StoreUnavailable
-from gateway.decision.addresses import Outward
-from gateway.decision.consents.relations import references_of
-from gateway.decision.facts import Facts
-from gateway.decision.judge import in_context
-from gateway.decision.model import Direction, Exchange
-from gateway.directory.model import Directory
-from gateway.errors import Unavailable, UpstreamFault
-from gateway.facts import needs
-from gateway.facts.live import everyone, facts_of, subjects_of, unseen
-from gateway.facts.needs import first_round, members_of, named_by, practitioners, provenance_tells, second_round
+from gateway.errors import UpstreamFault
 from gateway.fhir import strict
-from gateway.fhir.bundle import Bundle, Document, scan
-from gateway.fhir.references import parse_base
-from gateway.fhir.resolver import Resolver
+from gateway.fhir.bundle import Bundle, scan
 from gateway.fhir.strict import MalformedJson
 from gateway.fhir.view import ResourceView, read_resource
 from gateway.proxy.base_url import Position
@@ -50,7 +32,6 @@ Name = tuple[str, str]
 _TOGETHER: Final = 200  # ids in one search, of
 _LETTERS: Final = 6000  # so many letters together: servers limit what a request line may hold
 _AT_ONCE: Final = 8  # calls under way for one request
-_MEMBERS_DEEP: Final = 3  # groups of groups of teams: nobody nests deeper
 _PAGES: Final = 1000  # pages of one such search; a server that gives more is broken
 MOST_POINTING: Final = 1000
 """Provenances of one record, and roles of one person, that are read."""
@@ -149,7 +130,7 @@ class Context:
 
     async def _trace(self, type_: str, parameter: str, targets: list[str], into: dict[Name, ResourceView]) -> None:
         """Take what points at these records. Where it is much, what points at one half and then at the other: how much
-        points at another record, which may be withheld, changes nothing for one (rule 7)."""
+        points at another record, which may be withheld, changes nothing for one (rule 4)."""
         found: dict[Name, ResourceView] = {}
         with suppress(_Cut):
             async for view in self._found(type_, parameter, ",".join(targets), whole=True):
@@ -293,103 +274,3 @@ def next_of(bundle: Bundle, door: Door, here: Position) -> Position | None:
     if position is None:
         raise UpstreamFault(why="a next link leads to another server; `upstream_aliases` may say that it is the same")
     return position
-
-
-async def gather(
-    document: Document,
-    exchange: Exchange,
-    context: Context,
-    door: Door,
-    directory: Directory,
-    consents: ConsentStore,
-    *,
-    found: bool = False,
-) -> Facts:
-    """Give the facts on which a document is judged. `found`: its records came by a search. What came so is read again
-    by id where the route says it, the context too: what is pointed at counts (L002).
-
-    Raises UpstreamFault, and Unavailable without the consents.
-    """
-    own, source = door.own, door.route.source
-    shown = door.route.provenance and provenance_tells(door.policy, directory, exchange)
-    beside = await _records(document, context, door, shown=shown) if exchange.direction is Direction.READ else {}
-    known = everyone(document, tuple(beside.values()), own, source, door.tools)
-    if missing := unseen(known, source):
-        beside |= await context.take({"Patient": missing})
-        known = everyone(document, tuple(beside.values()), own, source, door.tools)
-    subjects = subjects_of(known, source, exchange.direction)
-    try:
-        snapshot = await consents.snapshot(tuple(subjects.values()))
-    except StoreUnavailable:
-        raise Unavailable("the consents that this needs cannot be read") from None
-    theirs = [one for each in snapshot.values() if isinstance(each, Found) for one in each.consents]
-    named = await _named(theirs, context, door, directory, records=exchange.direction is Direction.READ)
-    read = (view for view in beside.values() if view.type != "Binary")  # which were read, and not found
-    again = (*(document.views if found else ()), *read) if door.route.read_again else ()
-    copies = await context.again(again) if exchange.direction is Direction.READ else ()
-    return facts_of(
-        exchange=exchange,
-        policy=door.policy,
-        directory=directory,
-        own=own,
-        outward=_outward(door) if exchange.direction is Direction.READ else None,
-        source=source,
-        context=(*beside.values(), *copies),
-        named=tuple(named.values()),
-        known=known,
-        subjects=subjects,
-        snapshot=snapshot,
-        bases=door.bases,
-        untraced=frozenset(context.untraced),
-    )
-
-
-def _outward(door: Door) -> Outward:
-    """Give where the upstream is, for what is read from it; what a client pushes names our door, or its own."""
-    others = tuple(map(parse_base, door.route.upstream_aliases))
-    return Outward(parse_base(door.route.upstream), door.route.public_url, others)
-
-
-async def _named(
-    consents: Iterable[Consent | Unreadable], context: Context, door: Door, directory: Directory, *, records: bool
-) -> dict[Name, ResourceView]:
-    """Give what consents name, and who stands behind the groups, teams and roles among that."""
-    own = door.own
-    known = frozenset().union(*(references_of(party, own) for party in directory.participants.values()))
-    wanted = named_by(consents, door.route.source, own, known, records=records)
-    named = new = await context.take(wanted.by_type)
-    for _ in range(_MEMBERS_DEEP):
-        further = await context.take(members_of(new.values(), own, known).by_type)
-        new = {name: view for name, view in further.items() if name not in named}
-        named = named | new
-    return named
-
-
-async def _records(document: Document, context: Context, door: Door, *, shown: bool) -> dict[Name, ResourceView]:
-    """Give what the document refers to, and what that comes from; where a rule asks for it, what Provenances show."""
-    gathered = await context.take(first_round(document.views, Resolver(document, door.own)).by_type)
-    asked: frozenset[str] = frozenset()
-    for _ in range(2):
-        if shown:
-            gathered |= await context.provenances(_traced(document, gathered, door))
-            gathered |= await context.roles(practitioners(document.views, gathered.values(), door.own))
-        attached = needs.attached(_whole(document, gathered), door.own)
-        gathered |= await context.contents(attached - asked)
-        asked |= attached
-        whole = _whole(document, gathered)
-        beside = whole.views[len(document.views) :]
-        gathered |= await context.take(second_round(beside, Resolver(whole, door.own), door.tools.elements).by_type)
-    if shown:
-        gathered |= await context.provenances(_traced(document, gathered, door))
-    return gathered
-
-
-def _whole(document: Document, gathered: Mapping[Name, ResourceView]) -> Document:
-    return in_context(document, tuple(gathered.values()))
-
-
-def _traced(document: Document, gathered: Mapping[Name, ResourceView], door: Door) -> Iterator[ResourceView]:
-    """Give whose Provenances matter: the document's records, and those that they carry labels of or point at."""
-    never = {"Provenance", *door.policy.no_patient_types}
-    yield from (view for view in document.views if view.type not in never)
-    yield from (view for view in gathered.values() if view.type not in {*never, "Patient"})

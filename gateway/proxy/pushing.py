@@ -25,7 +25,8 @@ from gateway.fhir.strict import MalformedJson
 from gateway.fhir.view import read_resource
 from gateway.ledger.model import Outcome, Recorded, record
 from gateway.proxy.asked import Asked
-from gateway.proxy.context import Context, gather
+from gateway.proxy.context import Context
+from gateway.proxy.gathering import gather
 from gateway.proxy.outcomes import Own, told
 from gateway.proxy.posted import Posted
 from gateway.proxy.sending import complete, unchanged

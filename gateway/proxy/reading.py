@@ -15,7 +15,8 @@ from gateway.decision.model import Exchange
 from gateway.fhir.bundle import Bundle, Document, Entry
 from gateway.fhir.view import ResourceView
 from gateway.proxy.asked import Asked, Prepared
-from gateway.proxy.context import Context, gather, read_alone
+from gateway.proxy.context import Context, read_alone
+from gateway.proxy.gathering import gather
 from gateway.proxy.outcomes import NOT_VISIBLE
 from gateway.release.compose import compose_own, compose_resource, manifest_of
 from gateway.release.released import Manifest, Released

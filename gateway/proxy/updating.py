@@ -36,7 +36,8 @@ from gateway.fhir.view import ResourceView, read_resource
 from gateway.ledger.model import Outcome, record
 from gateway.proxy.alerts import Alert
 from gateway.proxy.asked import Asked, ChangedMeanwhile, united
-from gateway.proxy.context import Context, gather
+from gateway.proxy.context import Context
+from gateway.proxy.gathering import gather
 from gateway.proxy.outcomes import Own, told
 from gateway.proxy.posted import check_written, read_one, refuse_conditional_references
 from gateway.proxy.pushing import NOT_ALL, forward

@@ -28,9 +28,10 @@ from gateway.fhir.search_predicates import Condition, meets, sort_key, touches, 
 from gateway.fhir.view import ResourceView
 from gateway.proxy.asked import Asked
 from gateway.proxy.capability import NOT_SERVED
-from gateway.proxy.context import Context, gather, next_of, searchset
+from gateway.proxy.context import Context, next_of, searchset
 from gateway.proxy.cursor import Place
 from gateway.proxy.first_page import FirstPage
+from gateway.proxy.gathering import gather
 from gateway.release.compose import released_text
 
 _NEVER: Final = NOT_SERVED | {"OperationOutcome"}

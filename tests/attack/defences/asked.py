@@ -188,7 +188,7 @@ ASKED: tuple[Defence, ...] = (
         "a page is decided by the consents of its moment",
         "e2e/test_keeping.py::test_L030_a_page_is_decided_by_the_consents_of_its_own_moment",
         Cut(
-            "gateway.proxy.context:gather",
+            "gateway.proxy.gathering:gather",
             "snapshot = await consents.snapshot(tuple(subjects.values()))",
             "kept = gather.__dict__.setdefault(str(subjects), [])\n"
             "        kept or kept.append(await consents.snapshot(tuple(subjects.values())))\n"

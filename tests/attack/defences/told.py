@@ -39,7 +39,7 @@ TOLD: tuple[Defence, ...] = (
         "a strict route reads what it found again",
         f"{_LABELS}test_L002_what_a_search_shows_is_read_again"
         f" {_LABELS}test_L002_a_record_that_is_found_and_not_there_fails_all",
-        Cut("gateway.proxy.context:gather", "if door.route.read_again else ()", "if False else ()"),
+        Cut("gateway.proxy.gathering:gather", "if door.route.read_again else ()", "if False else ()"),
     ),
     defence(
         "L003",

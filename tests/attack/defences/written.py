@@ -211,7 +211,7 @@ WRITTEN: tuple[Defence, ...] = (
         f"{_CONSENTS}test_L083_no_worker_and_no_client_waits_for_a_revocation"
         f" {_KEEPING}test_L083_a_revocation_holds_from_the_next_request_on",
         Cut(
-            "gateway.proxy.context:gather",
+            "gateway.proxy.gathering:gather",
             "snapshot = await consents.snapshot(tuple(subjects.values()))",
             "kept = gather.__dict__.setdefault(str(subjects), [])\n"
             "        kept or kept.append(await consents.snapshot(tuple(subjects.values())))\n"
@@ -268,7 +268,7 @@ WRITTEN: tuple[Defence, ...] = (
         f"{_KEEPERS}test_L088_a_store_without_its_tables_lets_nothing_pass"
         f" {_KEEPERS}test_L088_consents_that_are_gone_let_nothing_pass",
         Cut(
-            "gateway.proxy.context:gather",
+            "gateway.proxy.gathering:gather",
             'raise Unavailable("the consents that this needs cannot be read") from None',
             "snapshot = {}",
         ),
