@@ -41,8 +41,8 @@ class Abilities:
         self._one = asyncio.Lock()
         self._taken: dict[tuple[str, str], float | None] = {}  # when a parameter was refused, None: it is taken
         self._left_out: dict[str, frozenset[str]] = {}
-        self.typed: bool | None = None
-        """Whether `patient=Patient/1` finds anything; None as long as nobody knows."""
+        self.typed: dict[tuple[str, str], bool] = {}
+        """Whether a parameter of a type (`patient`) finds by `Patient/1` or by the id alone; none until it was seen."""
         self._lists: bool | None = None
         self.contents = True
         """Whether it may be asked for several Binaries, with their content, by one search: until it was seen not to."""

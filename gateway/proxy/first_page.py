@@ -4,10 +4,11 @@ Rules of this file
 1. The search as it is, with what pages are decided with beside it (`_include`) where the client includes nothing.
 2. A server that refuses it is asked for the anchors alone, by their other name if need be; several ids are always
    asked for by themselves. The gateway then tells the rest (`bare`).
-3. What nobody knows of a server yet (that it finds several ids, references with their type) is tried once, and kept in
-   `abilities`: the same for every caller. When it was learned changes no answer, not even its order.
+3. What nobody knows of a server yet (that it finds several ids, references with their type by a parameter) is tried
+   and kept in `abilities`: the same for every caller. When it was learned changes no answer, not even its order.
 """
 
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Final
 
@@ -68,19 +69,27 @@ class FirstPage:
     async def _searched(self, plan: SearchPlan, *, bare: bool) -> tuple[Held, bool]:
         """Ask for the first page; by ids alone where a server was seen to know no other form of a reference, and once
         more so where nobody knows and the one with a type found nothing (R4 search.html 3.1.1.4.8 has both)."""
-        abilities, plain = self.door.surface.abilities, _with_ids_alone(plan)
-        if plain == plan or abilities.typed is not None:
-            return await self._attempts(plain if abilities.typed is False else plan, bare=bare)
+        known = {name: self.door.surface.abilities.typed.get((plan.type, name)) for name in _typed(plan)}
+        plan = _with_ids_alone(plan, {name for name, typed in known.items() if typed is False})
+        unknown = {name for name, typed in known.items() if typed is None}
         found = await self._attempts(plan, bare=bare)
+        if not unknown:
+            return found
         if self._has(plan.type, found[0]):
-            abilities.typed = True
+            self._learn(plan.type, unknown, typed=True)
             return found
         with suppress(NotHeeded, NotThere):
-            other = await self._attempts(plain, bare=bare)
+            other = await self._attempts(_with_ids_alone(plan, unknown), bare=bare)
             if self._has(plan.type, other[0]):
-                abilities.typed = False
+                self._learn(plan.type, unknown, typed=False)
                 return other
         return found
+
+    def _learn(self, type_: str, names: Collection[str], *, typed: bool) -> None:
+        """Keep what the last search showed of the parameters that it had; of one among several only that it finds."""
+        sent = {name for name, _ in self._asked if name in names}
+        if typed or len(sent) == 1:
+            self.door.surface.abilities.typed.update({(type_, name): typed for name in sent})
 
     def _has(self, type_: str, held: Held) -> bool:
         return any(one.view is not None and one.view.type == type_ for one in searchset(held, self.limits).entries)
@@ -149,20 +158,25 @@ def _told(held: Held) -> _Told:
         return _Told()  # what is wrong with it is said where it is read
 
 
-def _with_ids_alone(plan: SearchPlan) -> SearchPlan:
-    """Give a search whose patients and encounters are named by their ids alone, where the parameter says the type."""
+def _typed(plan: SearchPlan) -> set[str]:
+    """Give the parameters of a search that name patients or encounters with their type, where the parameter says it."""
+    return {name for name, value in (*plan.upstream, *plan.anchors) if _alone(name, value) != value}
 
-    def alone(pair: tuple[str, str]) -> tuple[str, str]:
-        name, value = pair
-        start = _TYPED.get(name)
-        texts = value.split(",")
-        if start is None or not all(text.startswith(start) for text in texts):
-            return pair
-        return name, ",".join(text.removeprefix(start) for text in texts)
 
-    return msgspec.structs.replace(
-        plan, upstream=tuple(map(alone, plan.upstream)), anchors=tuple(map(alone, plan.anchors))
+def _with_ids_alone(plan: SearchPlan, names: Collection[str]) -> SearchPlan:
+    """Give a search that names patients and encounters by their ids alone in these parameters."""
+    upstream, anchors = (
+        tuple((name, _alone(name, value) if name in names else value) for name, value in pairs)
+        for pairs in (plan.upstream, plan.anchors)
     )
+    return msgspec.structs.replace(plan, upstream=upstream, anchors=anchors)
+
+
+def _alone(name: str, value: str) -> str:
+    start, texts = _TYPED.get(name), value.split(",")
+    if start is None or not all(text.startswith(start) for text in texts):
+        return value
+    return ",".join(text.removeprefix(start) for text in texts)
 
 
 def _page_size(plan: SearchPlan) -> int:

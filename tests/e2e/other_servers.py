@@ -47,7 +47,7 @@ class Manner:
     known: frozenset[str] = frozenset({"_id", *_REFERENCES, *_TOKENS})
     refuses: bool = True  # what it does not know; else it ignores that (R4 search.html 3.1.1.2)
     lists: bool = True  # `_id=a,b`
-    whole_references: bool = True  # `patient=Patient/1`; else ids alone
+    bare: frozenset[str] = frozenset()  # takes ids alone by these, and finds nothing by `Patient/1`
     counts: str = "heeded"  # or ignored, or refused
     most: int = 1000
     statement: str = "whole"  # or none, or without parameters
@@ -130,7 +130,7 @@ class OtherServer:
         return bundle | ({"total": len(found)} if self.manner.total else {})
 
     def _entry(self, one: Tree, base: str) -> Tree:
-        url = self.manner.full_urls.format(base=base, type=one["resourceType"], id=one["id"])
+        url = self.manner.full_urls.format(base=base, path=self.manner.path, type=one["resourceType"], id=one["id"])
         entry = {"fullUrl": url, "resource": one, "search": {"mode": "match"}}
         left_out = {"fullUrl"} - ({"fullUrl"} if url else set()) | ({"search"} if not self.manner.modes else set())
         return {name: value for name, value in entry.items() if name not in left_out}
@@ -144,8 +144,8 @@ class OtherServer:
             return one["id"] in values
         if name in _REFERENCES:
             named = {each.get("reference") for path in _REFERENCES[name] for each in _objects(one.get(path))}
-            if not self.manner.whole_references:
-                return any(f"Patient/{each}" in named for each in values)
+            if name in self.manner.bare and any("/" in each for each in values):
+                return False
             return any(each in named or f"Patient/{each}" in named or f"Encounter/{each}" in named for each in values)
         return any(token in values for path in _TOKENS[name] for token in _tokens(one.get(path)))
 

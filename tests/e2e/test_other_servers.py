@@ -69,7 +69,7 @@ MANNERS = {
     "its public name": Manner(calls_itself=PUBLIC, most=4),
     "home-made": Manner(**HOME_MADE, counts="ignored", http="HTTP/1.0", unknown_types=404),
     "home-made, ids alone, in chunks": Manner(
-        **HOME_MADE | {"statement": "bare", "whole_references": False}, counts="ignored", chunked=True
+        **HOME_MADE | {"statement": "bare"}, bare=frozenset({"patient", "subject"}), counts="ignored", chunked=True
     ),
     "home-made, everything to every search": Manner(**HOME_MADE | {"known": frozenset()}, counts="ignored"),
     "home-made, no links to what is left": Manner(**HOME_MADE, following=""),
@@ -172,6 +172,16 @@ async def test_the_same_comes_out_whatever_the_servers_manner(tmp_path, plain, m
     async with before(tmp_path, MANNERS[manner]) as (gate, _):
         for path in ASKED:
             assert plain[path] == await walked(gate, path), path
+
+
+async def test_what_one_parameter_takes_says_nothing_of_another(tmp_path):
+    """`encounter=Encounter/1` finds, `patient=Patient/1` does not and `patient=1` does: whichever is asked first."""
+    async with before(tmp_path, Manner(bare=frozenset({"patient"}))) as (gate, _):
+        by_visit, by_patient = "Observation?encounter=Encounter/rosa-mercy-clinic", "Observation?patient=Patient/rosa"
+        asked = [await walked(gate, path) for path in (by_visit, by_patient, by_visit)]
+    assert {"match Observation/walk-1", "match Observation/walk-3"} < {name for name, _ in asked[1][1]}
+    assert asked[0] == asked[2]
+    assert asked[0][1]
 
 
 TRANSACTION = {
