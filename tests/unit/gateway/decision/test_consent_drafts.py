@@ -79,6 +79,11 @@ def test_a_part_2_form_has_every_element_of_2_31():
     described = draft()["provision"] | {"securityLabel": [{"system": ACT_CODE, "code": "42CFRPart2"}]}
     expected = draft(category=[*draft()["category"], form], provision=described)
     assert {"add_consent": expected} == found
+    opioid = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "F11.20"}]}
+    (found,) = ways(question(hidden(reasonCode=[opioid])), "consent_given")
+    codes = [one["code"] for one in found["add_consent"]["provision"]["securityLabel"]]
+    assert {"42CFRPart2", "SUD"} <= set(codes)
+    assert sorted(codes) == codes
     assert () == tuple(refusals(text(found["add_consent"]), "4.0", KnownCodes()))
 
 

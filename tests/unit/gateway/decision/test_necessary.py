@@ -241,5 +241,7 @@ def test_identity_language_labels_and_what_is_contained_always_stay():
     assert kept == left({**kept, **more}, {"id"})
     assert {**kept, "valueString": "x"} == left({**kept, **more}, {"value[x]"})
     assert kept == left({**kept, **more, "_note": [{"id": "n"}]}, {"value[x]"}, {"note"})
+    alike = {**PERSON, "values": "x", "valueset": "x", "value": "x"}
+    assert {"resourceType", "id"} == left(alike, {"value[x]"}).keys()
     nested = {**kept, "contained": [], "component": [{"id": "meta", "code": {"text": "x"}, "valueString": "x"}]}
     assert {"code": {"text": "x"}} == left(nested, {"component.code"})["component"][0]
