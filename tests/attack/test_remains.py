@@ -201,8 +201,7 @@ async def test_L039_the_label_of_a_bundle_is_that_of_what_is_left(scene):
     secret = observation("s", "Patient/bundled", meta=labelled("V", "ETHUD"), note=[{"text": MARK}])
     full = collection(plain, secret, meta=labelled("V"))
     absent = collection(plain, meta=labelled("N"))
-    worlds = ([person("bundled"), json.dumps(one, separators=(",", ":")).encode()] for one in (full, absent))
-    found = await alike(scene, f"{DOOR}/Bundle/b", *worlds)
+    found = await alike(scene, f"{DOOR}/Bundle/b", [person("bundled"), full], [person("bundled"), absent])
     assert (200, [coding("N")]) == (found.status, found.json["meta"]["security"])
 
 
