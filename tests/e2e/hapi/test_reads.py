@@ -183,6 +183,23 @@ def test_L052_content_goes_where_every_document_that_holds_it_goes(ask, gate, st
         assert (404, never.content) == (answer.status_code, answer.content)
 
 
+def test_L052_what_content_says_of_itself_closes_its_document(ask, story_server):
+    """Found by a search of several Binaries, or read: one that is of a Part 2 program closes its letter alone."""
+    part2 = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "42CFRPart2"}]}
+    for id_, meta in (("plain-1", NORMAL), ("plain-2", NORMAL), ("of-part2", part2)):
+        data = base64.b64encode(id_.encode()).decode()
+        put(
+            story_server,
+            {"resourceType": "Binary", "id": id_, "contentType": "application/pdf", "data": data, "meta": meta},
+        )
+        put(story_server, letter(f"l-{id_}", id_, hidden=False))
+    for _ in range(2):
+        found = ask("DocumentReference?_id=l-plain-1,l-plain-2,l-of-part2").json()
+        assert {"l-plain-1", "l-plain-2"} == {one["resource"]["id"] for one in found["entry"]}
+    assert 200 == ask("DocumentReference/l-plain-1").status_code
+    assert ask("DocumentReference/never").content == ask("DocumentReference/l-of-part2").content
+
+
 def test_terminology_is_answered_where_the_route_opens_it(ask, story_server):
     """A code of the server's is looked up; what it does not do is its fault."""
     concepts = [{"code": "a", "display": "A"}, {"code": "b", "display": "B"}]
