@@ -6,7 +6,8 @@ Rules of this file
 3. A resource's texts are screened together first; only where a listed word occurs is each text read on its own.
 4. What a list sets aside (the name of a screen that everybody gets) is not read as what it is named after.
 5. A word of many meanings counts where it is all that a text says: `Depression`, not `depression of ST segments`.
-6. One that only its letters tell apart counts where it is written so: `PrEP`, `AIDS`, not `bowel prep`, `HEARING AIDS`.
+6. One that only its letters tell apart counts where it is written so: `PrEP`, `AIDS`, not `bowel prep`, `HEARING AIDS`;
+   one that means this only beside another, where the record has both: `process notes` beside `psychotherapy`.
 """
 
 import html
@@ -25,12 +26,13 @@ from gateway.labels.lists import Confidence, Hit
 
 class TermGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Terms that mean the same sensitivities. `match` whole: only where the text says nothing else; exact: one word, in
-    these very letters, small and capital."""
+    these very letters, small and capital. `beside`: only where the record has one of these phrases too, anywhere."""
 
     sensitivities: tuple[str, ...]
     terms: tuple[str, ...]
     match: Literal["phrase", "whole", "exact"] = "phrase"
     confidence: Confidence | None = None
+    beside: tuple[str, ...] = ()
 
 
 class TermList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,7 +59,8 @@ def parse_term_list(text: str | bytes, name: str) -> TermList:
         if not group.sensitivities or set(group.sensitivities) - SENSITIVITIES.keys():
             raise ProfileError(f"term list `{name}`: a group without known sensitivity")
     exact = [term for group in found.groups if group.match == "exact" for term in group.terms]
-    others = (term for group in found.groups if group.match != "exact" for term in group.terms)
+    others = [term for group in found.groups if group.match != "exact" for term in group.terms]
+    others += [phrase for group in found.groups for phrase in group.beside]
     if not all(term and term == _words(term) for term in (*found.set_aside, *others)):
         raise ProfileError(f"term list `{name}`: terms are lower-case words with single spaces between them")
     if not all(term.isascii() and term.isalnum() and not term.islower() for term in exact):
@@ -106,7 +109,7 @@ _COMMON: Final = frozenset(
 class TermIndex:
     """Every term list in one screen. Immutable once made; `revision` names the lists and versions in it."""
 
-    __slots__ = ("_ascii_keys", "_aside", "_exact", "_keys", "_lists", "_phrases", "_whole", "revision")
+    __slots__ = ("_ascii_keys", "_aside", "_beside", "_exact", "_keys", "_lists", "_phrases", "_whole", "revision")
 
     def __init__(
         self, lists: Iterable[TermList] = (), threshold: float = 0.0, by_list: Mapping[str, float] | None = None
@@ -116,6 +119,7 @@ class TermIndex:
         whole: dict[str, tuple[Hit, ...]] = {}
         exact: dict[str, tuple[Hit, ...]] = {}
         into = {"phrase": hits, "whole": whole, "exact": exact}
+        self._beside: dict[Hit, tuple[str, ...]] = {}
         names = []
         for term_list in self._lists:
             source = f"{term_list.name} {term_list.version}"
@@ -124,6 +128,7 @@ class TermIndex:
             for group in term_list.groups:
                 for term in group.terms if (group.confidence or term_list.confidence) >= least else ():
                     found = tuple(Hit(code, f"{source}: {term}") for code in group.sensitivities)
+                    self._beside.update(dict.fromkeys(found, group.beside) if group.beside else {})
                     into[group.match][term] = (*into[group.match].get(term, ()), *found)
         self._aside = tuple(f" {phrase} " for one in self._lists for phrase in one.set_aside)
         self._phrases: dict[str, list[tuple[str, tuple[Hit, ...]]]] = {}
@@ -150,7 +155,16 @@ class TermIndex:
         """What the texts mention, each with the pointer of its text."""
         if not self._keys or self._screened(_together(texts)):
             return []
-        return [(text.at, hit) for text in texts for hit in self._mentions(text.text)]
+        found = [(text.at, hit) for text in texts for hit in self._mentions(text.text)]
+        if self._beside.keys().isdisjoint(hit for _, hit in found):
+            return found
+        said = [f" {_words(_readable(text.text))} " for text in texts]
+        return [one for one in found if self._stands(one[1], said)]
+
+    def _stands(self, hit: Hit, said: Sequence[str]) -> bool:
+        """Whether a record with these texts has what a term must stand beside."""
+        beside = self._beside.get(hit)
+        return beside is None or any(f" {phrase} " in text for phrase in beside for text in said)
 
     def _screened(self, text: str) -> bool:
         """Whether no term can occur in a text. ASCII, which nearly all of it is, goes by bytes: a tenth of the time."""

@@ -89,7 +89,7 @@ def test_every_shipped_term_finds_itself(rules, terms):
             written = {"phrase": f"x {term.upper()}, y", "whole": f"{term.upper()}.", "exact": f"x: {term}."}[
                 group.match
             ]
-            codes = {code for _, code in said(rules, written)}
+            codes = {code for _, code in said(rules, written, *group.beside[:1])}
             assert set(group.sensitivities) <= codes, term
 
 
@@ -124,6 +124,24 @@ def test_a_word_that_only_its_letters_tell_apart(rules, text, counts):
     assert counts == (("/note/0/text", "HIV") in said(rules, text))
 
 
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        (("Psychotherapy session notes",), True),
+        (("Psychotherapy process note",), True),
+        (("Session notes", "Individual psychotherapy, 50 minutes"), True),
+        (("<p>Process notes</p>", "Psychotherapist: on file"), True),
+        (("Psychotherapist's notes",), True),
+        (("Session notes", "Physical therapy"), False),
+        (("Sessions", "Psychotherapy progress note"), False),
+        (("process notes of the steering committee",), False),
+    ],
+)
+def test_notes_are_a_psychotherapists_where_the_record_says_so_too(rules, texts, told):
+    """45 CFR 164.501: notes of a session, in either number, also where another element says of what session."""
+    assert told == ("PSYTHPN" in {code for _, code in said(rules, *texts)})
+
+
 def test_no_terms_find_nothing():
     """Texts switched off."""
     assert [] == TermIndex().find([TextAt("/a", "heroin")])
@@ -146,6 +164,7 @@ def term_list(**changes):
         term_list(terms=[""]),
         term_list(terms=["prep"], match="exact"),
         term_list(terms=["PrEP visit"], match="exact"),
+        term_list(beside=["Rehab"]),
     ],
 )
 def test_a_term_list_that_is_not_sound_is_refused(text):
