@@ -160,3 +160,24 @@ def test_the_bound_on_tries_is_of_one_explanation():
     assert [True] * 5 == [one.complete for one in found]
     assert {(("fact_stated",),)} == {tuple(map(tuple, together(one))) for one in found}
     assert 100 < TRIES
+
+
+def test_several_things_together_say_what_the_record_then_becomes():
+    """Two facts let it go, and what it says of another that stays behind does not go with it."""
+    pointing = observation(performer=[MERCY], derivedFrom=[{"reference": "Encounter/hidden"}])
+    asking = question(bundle(pointing, hidden()))
+    kept = rule(RuleEffect.DENY, "kept", data=frozenset({"part2_record"}))
+    (found, other) = records(asking, rule(needs=(FACT, OTHER)), kept)
+    assert [(["fact_stated", "fact_stated"], "masked")] == [
+        (sorted(one.kind.value for one in way.alterations), way.becomes.value) for way in found.disclosing
+    ]
+    assert () == other.disclosing
+
+
+def test_a_refusal_and_a_lapsed_permit_go_before_patches():
+    """Where one could be amended or another given, the whole one is told, beside the revocation that is needed."""
+    refusing = consent("deny") | {"id": "refusing", "policy": [{"uri": "urn:other"}]}
+    lapsed = consent(period={"end": "2020"})
+    one = rule(needs=(Condition.CONSENT_PERMITS,))
+    (found,) = records(question(observation(), profile="base", consents=[lapsed, refusing]), one)
+    assert [["consent_given", "consent_withdrawn"]] == together(found)
