@@ -17,7 +17,8 @@ from gateway.decision.model import Direction
 from gateway.directory.model import Directory
 from gateway.directory.reading import purpose_text
 from gateway.errors import Forbidden, NotSupported, Unavailable
-from gateway.fhir.interaction import Interaction, Kind, allow, parse, with_form
+from gateway.fhir.interaction import Interaction, Kind, with_form
+from gateway.fhir.paths import allow, parse
 from gateway.ledger.model import record
 from gateway.proxy.alerts import Alert
 from gateway.proxy.answering import Writer

@@ -22,8 +22,9 @@ from gateway.fhir.search_predicates import Condition, touches
 from gateway.fhir.view import ResourceView
 from gateway.proxy.capability import NOT_SERVED
 from gateway.proxy.context import next_of, searchset
+from gateway.proxy.matches import document_of, locals_at, moved
 from gateway.proxy.upstream import NotThere
-from gateway.proxy.walking import Walker, document_of, locals_at, moved, too_many
+from gateway.proxy.walking import Walker, too_many
 from gateway.release.compose import released_text
 
 ROUNDS: Final = 4

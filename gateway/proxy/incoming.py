@@ -1,7 +1,7 @@
 """One HTTP request as it arrived: method, path beneath its route, query, headers, and the body when it is asked for.
 
 Rules of this file
-1. The path is kept as raw bytes: it is decoded once, by the grammar of `gateway/fhir/interaction.py` (leaks.md L066).
+1. The path is kept as raw bytes: it is decoded once, by the grammar of `gateway/fhir/paths.py` (leaks.md L066).
 2. A body is read up to the limit and no further, and not before the caller is known.
 3. No header overrides method, path, host or scheme (L064).
 """

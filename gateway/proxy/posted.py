@@ -19,7 +19,8 @@ import msgspec
 from gateway.errors import BadRequest, Forbidden, GatewayError, NotSupported, Unprocessable
 from gateway.fhir.bundle import Bundle, Document, Entry, Request, read_document
 from gateway.fhir.formats import FHIR_JSON
-from gateway.fhir.interaction import CLOSED, REFUSALS, Interaction, Kind, Opened, Unoffered, parse
+from gateway.fhir.interaction import CLOSED, REFUSALS, Interaction, Kind, Opened, Unoffered
+from gateway.fhir.paths import parse
 from gateway.fhir.patients import NO_PATIENT_TYPES
 from gateway.fhir.references import Base, Conditional
 from gateway.fhir.references import parse as parse_reference

@@ -24,7 +24,8 @@ from gateway.fhir.search_plan import SearchPlan
 from gateway.proxy.asked import Asked, ChangedMeanwhile, Prepared, united
 from gateway.proxy.cursor import PARAMETER, Binding, Place, take
 from gateway.proxy.including import Includer
-from gateway.proxy.walking import START, Walk, Walker, document_of, sorted_matches, too_many
+from gateway.proxy.matches import document_of, sorted_matches
+from gateway.proxy.walking import START, Walk, Walker, too_many
 from gateway.release.compose import compose_searchset, manifest_of, release_entries
 
 MOST_SORTED: Final = 1000

@@ -11,7 +11,7 @@ Rules of this file
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -19,12 +19,11 @@ from gateway.decision.facts import Facts
 from gateway.decision.judge import Judgement, judge
 from gateway.decision.model import Decision, Exchange, Verdict
 from gateway.errors import BadRequest, UpstreamFault
-from gateway.fhir import strict
 from gateway.fhir.bundle import Bundle, Document, Entry
-from gateway.fhir.references import Local, parse
+from gateway.fhir.references import Local
 from gateway.fhir.search import admit
 from gateway.fhir.search_plan import Chain, Reverse, SearchPlan
-from gateway.fhir.search_predicates import Condition, meets, sort_key, touches, values_at
+from gateway.fhir.search_predicates import Condition, meets, touches
 from gateway.fhir.view import ResourceView
 from gateway.proxy.asked import Asked
 from gateway.proxy.capability import NOT_SERVED
@@ -32,7 +31,7 @@ from gateway.proxy.context import Context, next_of, searchset
 from gateway.proxy.cursor import Place
 from gateway.proxy.first_page import FirstPage
 from gateway.proxy.gathering import gather
-from gateway.release.compose import released_text
+from gateway.proxy.matches import Match, document_of, locals_at, moved, tree_of
 
 _NEVER: Final = NOT_SERVED | {"OperationOutcome"}
 START: Final = Place("", 0)
@@ -42,14 +41,6 @@ MOST_INNER: Final = 100
 _NAMING: Final = frozenset({"_id", "identifier"})  # by these one record is meant: what a server makes of them is held
 _TOGETHER: Final = 20  # records asked for together
 _MOST_PAGES: Final = 10_000  # a server that gives more is broken; time ends a walk long before
-
-
-class Match(msgspec.Struct, frozen=True):
-    """A released match: its entry, where it stands upstream, its released form, and what it is sorted by."""
-
-    entry: Entry
-    place: Place
-    tree: Mapping[str, Any]
 
 
 class Walk(msgspec.Struct):
@@ -239,43 +230,6 @@ def too_many() -> BadRequest:
     return BadRequest("there are more matches than such a search is carried out for; narrow it")
 
 
-def tree_of(view: ResourceView, judgement: Judgement, plan: SearchPlan) -> Mapping[str, Any]:
-    """Give a released record as it would be sent, decoded. It is composed for that only where an edit is of something
-    that the search asks about."""
-    paths = [edit.path for edit in judgement.edits[view.at]]
-    if paths and any(touches(one, paths) for one in _looked_at(plan)):
-        text = released_text(view, judgement)
-        tree: Mapping[str, Any] = {} if text is None else strict.decode(text)
-        return tree
-    return view.tree
-
-
-def locals_at(tree: Mapping[str, Any], path: str, asked: Asked) -> Iterable[Local]:
-    """Give the records of this server that a released record names at a path."""
-    for value in values_at(tree, path):
-        reference = value.get("reference") if isinstance(value, dict) else None
-        target = parse(reference, asked.door.own) if isinstance(reference, str) else None
-        if isinstance(target, Local):
-            yield Local(target.type, target.id)
-
-
-def sorted_matches(matches: list[Match], plan: SearchPlan) -> list[Match]:
-    """Give matches in the order of `_sort`, by their released forms; equal ones as upstream has them, those without a
-    value last (leaks.md L018)."""
-    for key in reversed(plan.sort):
-        told = [(sort_key(key.kind, key.paths, one.tree, last=key.descending), one) for one in matches]
-        valued = sorted((one for one in told if one[0] is not None), key=lambda one: one[0], reverse=key.descending)
-        matches = [one for _, one in valued] + [one for value, one in told if value is None]
-    return matches
-
-
-def document_of(entries: Iterable[Entry]) -> Document:
-    """Give a searchset of these entries."""
-    listed = tuple(entries)
-    views = tuple(entry.view for entry in listed if entry.view is not None)
-    return Document(views, Bundle(type="searchset", entries=listed))
-
-
 def _parts(entries: list[Entry], plan: SearchPlan) -> Iterable[list[Entry]]:
     """Give an upstream page in parts that are decided on their own, so that no more is decided than a page may need; a
     page that is asked for whole, and one with includes, as it is."""
@@ -284,12 +238,6 @@ def _parts(entries: list[Entry], plan: SearchPlan) -> Iterable[list[Entry]]:
         yield entries
         return
     yield from (entries[start : start + size] for start in range(0, len(entries), size))
-
-
-def _looked_at(plan: SearchPlan) -> Iterable[Condition]:
-    yield from plan.conditions
-    for paths in (key.paths for key in plan.sort):
-        yield Condition(name="", kind="", paths=paths, values=())
 
 
 def _narrowed(plan: SearchPlan, chain: Chain, targets: tuple[Local, ...]) -> SearchPlan:
@@ -328,14 +276,3 @@ def _name(entry: Entry) -> Local:
 
 def _size(entry: Entry) -> int:
     return len(entry.view.raw) if entry.view is not None else 0
-
-
-def moved(entry: Entry, mode: str, at: str) -> Entry:
-    """Give an entry as if it stood at another place."""
-    view = entry.view if entry.view is None else _view_at(entry.view, f"{at}/resource")
-    return msgspec.structs.replace(entry, at=at, mode=mode, view=view)
-
-
-def _view_at(view: ResourceView, at: str) -> ResourceView:
-    inner = tuple(_view_at(one, at + one.at.removeprefix(view.at)) for one in view.inner)
-    return msgspec.structs.replace(view, at=at, inner=inner)

@@ -11,8 +11,6 @@ from tests.fhir_consents import BASE, FhirConsents, answer, entry, searchset, st
 
 MARKER = "Marker-7731"
 OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "warning", "code": "processing"}]}
-
-
 NEXT = {"relation": "next", "url": f"{BASE}?page=2"}
 ANSWERS = {
     **{f"status {code}": answer(GOOD, code) for code in (201, 202, 204, 206, 301, 302, 304, 307, 400, 401, 403)},

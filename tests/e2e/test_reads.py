@@ -12,8 +12,6 @@ from tests.e2e.read_twins import JSON, PDF, SENTINEL, alike, told, walked
 from tests.e2e.world import HOSPITAL, PLAN
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
 WAYS = [
     "Observation/walk-1",
     "Observation/walk-2",

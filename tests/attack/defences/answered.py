@@ -85,10 +85,10 @@ ANSWERED: tuple[Defence, ...] = (
         "L066",
         "a path has one spelling",
         f"{_HTTP}test_L066_a_path_has_one_spelling",
-        Cut("gateway.fhir.interaction:_segments", "or not _RAW.fullmatch(raw_path)", ""),
-        Cut("gateway.fhir.interaction:_segments", 'raw_path[1:].split(b"/"))\n', 'raw_path[1:].split(b"/") if part)\n'),
+        Cut("gateway.fhir.paths:_segments", "or not _RAW.fullmatch(raw_path)", ""),
+        Cut("gateway.fhir.paths:_segments", 'raw_path[1:].split(b"/"))\n', 'raw_path[1:].split(b"/") if part)\n'),
         Cut(
-            "gateway.fhir.interaction:_segments",
+            "gateway.fhir.paths:_segments",
             'if any(not _SEGMENT.fullmatch(segment) or not segment.strip(".") for segment in segments):',
             "if False:",
         ),

@@ -17,7 +17,7 @@ _WITHIN = (
 )
 _ALL = "[Match(e, START, e.view.tree) for e in found.document.bundle.entries if e.view.type == plan.type]"
 _ANY_OPERATION = Cut(
-    "gateway.fhir.interaction:_operation",
+    "gateway.fhir.paths:_operation",
     "return _Place(named=_OPERATIONS.get(name, Unoffered.OPERATION))",
     'return _Place({"GET": Kind.CAPABILITIES, "POST": Kind.CAPABILITIES})',
 )
@@ -262,7 +262,7 @@ ASKED: tuple[Defence, ...] = (
         "L047",
         "versions are off unless a route opens them",
         f"{_VERSIONS}test_L046_L047_versions_are_off_unless_the_route_opens_them",
-        Cut("gateway.fhir.interaction:_versions", "if place.type not in opened.history:", "if False:"),
+        Cut("gateway.fhir.paths:_versions", "if place.type not in opened.history:", "if False:"),
         Cut("gateway.proxy.surface:Surface.check", "if found is not None and", "if False and"),
     ),
     defence(
@@ -336,7 +336,7 @@ ASKED: tuple[Defence, ...] = (
         "L055",
         "HEAD is GET",
         f"{_READS}test_L055_head_is_get_without_the_body {_READS}test_L055_head_of_hidden_and_absent_are_one_answer",
-        Cut("gateway.fhir.interaction:parse", '"GET" if method == "HEAD" else method', "method"),
+        Cut("gateway.fhir.paths:parse", '"GET" if method == "HEAD" else method', "method"),
     ),
     defence(
         "L056",
@@ -348,7 +348,7 @@ ASKED: tuple[Defence, ...] = (
         "L057",
         "other formats are refused",
         f"{_FORMS}test_L057_L058_what_a_refused_header_held_is_nowhere",
-        Cut("gateway.fhir.interaction:parse", "check_accept(accept, asked)", "pass"),
+        Cut("gateway.fhir.paths:parse", "check_accept(accept, asked)", "pass"),
     ),
     defence(
         "L058",

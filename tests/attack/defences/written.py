@@ -68,7 +68,7 @@ WRITTEN: tuple[Defence, ...] = (
         "$meta operations are not offered",
         f"{_UPDATES}test_L076_meta_operations_and_other_patches_are_refused",
         Cut(
-            "gateway.fhir.interaction:_operation",
+            "gateway.fhir.paths:_operation",
             "return _Place(named=_OPERATIONS.get(name, Unoffered.OPERATION))",
             'return _Place({"GET": Kind.CAPABILITIES, "POST": Kind.CAPABILITIES})',
         ),
@@ -181,7 +181,7 @@ WRITTEN: tuple[Defence, ...] = (
         "consents are not deleted",
         f"{_FORMS}test_L081_consents_and_audit_events_are_not_deleted",
         Cut(
-            "gateway.fhir.interaction:parse",
+            "gateway.fhir.paths:parse",
             '"GET" if method == "HEAD" else method',
             '"GET" if method in ("HEAD", "DELETE") else method',
         ),

@@ -3,12 +3,9 @@
 import pytest
 
 from gateway.errors import NotSupported
-from gateway.fhir.interaction import (
-    Interaction,
-    Kind,
-    parse,
-)
+from gateway.fhir.interaction import Interaction, Kind
 from gateway.fhir.operations import OPERATIONS, Level
+from gateway.fhir.paths import parse
 
 TYPES = frozenset({"Bundle", "Group", "Observation", "Parameters", "Patient"})
 JSON = "application/fhir+json"

@@ -3,11 +3,8 @@
 import pytest
 
 from gateway.errors import Unacceptable, UnsupportedMedia
-from gateway.fhir.interaction import (
-    Interaction,
-    Kind,
-    parse,
-)
+from gateway.fhir.interaction import Interaction, Kind
+from gateway.fhir.paths import parse
 from tests.unit.gateway.fhir.interactions import FORM, JSON, TYPES, asked
 
 

@@ -3,16 +3,8 @@
 import pytest
 
 from gateway.errors import NotSupported, UnsupportedMedia
-from gateway.fhir.interaction import (
-    REFUSALS,
-    Interaction,
-    Kind,
-    Opened,
-    Unoffered,
-    allow,
-    build,
-    parse,
-)
+from gateway.fhir.interaction import REFUSALS, Interaction, Kind, Opened, Unoffered, build
+from gateway.fhir.paths import allow, parse
 from gateway.fhir.query import Parameter
 from tests.unit.gateway.fhir.interactions import FORM, JSON, TYPES, asked, asking, refusal
 

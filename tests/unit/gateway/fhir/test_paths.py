@@ -5,13 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest, GatewayError, Unacceptable
-from gateway.fhir.interaction import (
-    MOST_BYTES,
-    Interaction,
-    Kind,
-    build,
-    with_form,
-)
+from gateway.fhir.interaction import Interaction, Kind, build, with_form
+from gateway.fhir.paths import MOST_BYTES
 from gateway.fhir.query import Parameter
 from tests.unit.gateway.fhir.interactions import FORM, JSON, asked, asking, refusal
 
