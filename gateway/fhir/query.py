@@ -64,6 +64,21 @@ def unsupported(parameter: Parameter) -> NotSupported:
     return NotSupported(f"the parameter `{parameter.name}` is not supported here", status=400)
 
 
+def unsupported_value(parameter: Parameter) -> NotSupported:
+    """Give the refusal of a value that is of R4's grammar and not offered."""
+    return NotSupported(f"the value of `{parameter.name}` is not supported here", status=400)
+
+
+def malformed(parameter: Parameter) -> BadRequest:
+    """Give the refusal of a value that is not of R4's grammar, or that two readers could read differently."""
+    return BadRequest(f"the value of `{parameter.name}` is not of a form the gateway reads")
+
+
+def too_often(parameter: Parameter) -> BadRequest:
+    """Give the refusal of a parameter that stands once more than it may."""
+    return BadRequest(f"the parameter `{parameter.name}` is given too often")
+
+
 def _parameter(piece: bytes) -> Parameter:
     name, equals, value = piece.partition(b"=")
     if not equals:

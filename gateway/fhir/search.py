@@ -1,8 +1,8 @@
 """Search admission: which searches are carried out at all. By form alone, never by data (leaks.md L012 to L020).
 
 Rules of this file
-1. A closed list of (type, parameter, modifier): what `search_offers` offers, and the modifiers below. Every other
-   parameter gets one refusal, the same for all, that names nothing but the client's own word.
+1. A closed list of (type, parameter, modifier): what `search_offers` offers, `search_conditions` with its
+   modifiers. Every other parameter gets one refusal, the same for all, that names nothing but the client's own word.
 2. A search for records of patients is anchored: it names a patient, an encounter or ids. Patient itself is found by
    ids, identifier or demographics.
 3. Includes are offered one by one; no wildcard (L015). Chains and `_has` are searches of their own, with an anchor of
@@ -16,36 +16,15 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from gateway.errors import BadRequest, NotSupported
-from gateway.fhir.query import Parameter, unsupported
+from gateway.fhir.query import Parameter, malformed, too_often, unsupported, unsupported_value
 from gateway.fhir.references import Base, Local
+from gateway.fhir.search_conditions import ANCHORS, BOUNDED, Reading, takes, text_of
 from gateway.fhir.search_offers import Offer, Offers
 from gateway.fhir.search_parameters import SearchParameter
 from gateway.fhir.search_plan import Chain, Include, Key, Reverse, SearchLimits, SearchPlan
 from gateway.fhir.search_predicates import Condition
-from gateway.fhir.search_values import (
-    Token,
-    Value,
-    alternatives,
-    is_ids,
-    read_canonical,
-    read_identifier,
-    read_reference,
-    read_value,
-)
 
 LIMITS: Final = SearchLimits()
-MODIFIERS: Final[Mapping[str, frozenset[str]]] = {
-    "token": frozenset({"missing", "not", "of-type", "text"}),
-    "string": frozenset({"contains", "exact", "missing"}),
-    "reference": frozenset({"identifier", "missing"}),
-    "uri": frozenset({"above", "below", "missing"}),
-    "date": frozenset({"missing"}),
-    "number": frozenset({"missing"}),
-    "quantity": frozenset({"missing"}),
-}
-"""The modifiers of each kind of parameter; a reference also takes the name of a type."""
-
-_ANCHORS: Final = ("_id", "encounter", "patient", "subject")
 _ANCHORING: Final = frozenset({"Patient", "Encounter"})
 _PATIENT_ANCHORS: Final = (
     frozenset({"_id"}),
@@ -65,10 +44,7 @@ _PATIENT_RANKS: Final[Mapping[str, int]] = {
     "birthdate": 3,
 }
 _CERTAIN: Final = frozenset({"_id", "identifier"})  # by these a person is meant, not sought
-_BOUNDED: Final = frozenset({"date", "number", "quantity"})
 _BOUNDS: Final = 2  # these may be given twice: from and to
-# Never asked of the upstream: it answers from its own labels and marks, not from those that would be sent.
-_OURS: Final = frozenset({"_profile", "_security", "_source", "_tag"})
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
 _INCLUDE: Final = re.compile(r"([A-Za-z]+:[a-z][a-z-]*)(?::([A-Za-z]+))?")
 _KEY: Final = re.compile(r"(-?)([_a-z][A-Za-z_-]*)")
@@ -120,7 +96,7 @@ class _Admission:
     def take(self, given: Parameter) -> None:
         """Read one parameter. Raises NotSupported and BadRequest."""
         if len(given.value) > self.limits.value:
-            raise _malformed(given)
+            raise malformed(given)
         match given.name:
             case "_count":
                 self._count(given)
@@ -164,68 +140,30 @@ class _Admission:
         if (name, modifier) == ("subject", "Patient") and "subject" in self.offer.parameters:
             name, modifier = ("patient" if "patient" in self.offer.parameters else "subject"), ""
         definition = self.offer.parameters.get(name)
-        if definition is None or not self._takes(name, definition, modifier):
+        types = self._named(name, definition)
+        if definition is None or not takes(definition, name, modifier, types or self.offers.table.elements.resources):
             raise unsupported(given)
-        condition = self._read(given, name, definition, modifier)
+        condition = Reading(name, definition, modifier, types, self.own).condition(given, self.limits)
         self._once(given, f"{name}:{modifier}" if condition.here else name, definition.kind)
         self.conditions.append(condition)
         self.honoured.append((given.name, given.value))
         self._send(condition, given.value)
 
-    def _takes(self, name: str, definition: SearchParameter, modifier: str) -> bool:
-        """Say whether a parameter is offered with this modifier."""
-        if not modifier:
-            return True
-        if definition.kind == "reference" and modifier[:1].isupper():
-            types = self.offers.named(self.offer.type, name)
-            return modifier in (types or self.offers.table.elements.resources)
-        of_type = modifier != "of-type" or definition.paths == ("identifier",)
-        return modifier in MODIFIERS[definition.kind] and of_type and name not in {"_id", *_OURS}
+    def _named(self, name: str, definition: SearchParameter | None) -> frozenset[str]:
+        reference = definition is not None and definition.kind == "reference"
+        return self.offers.named(self.offer.type, name) if reference else frozenset()
 
     def _once(self, given: Parameter, name: str, kind: str) -> None:
-        if self.seen.count(name) == (_BOUNDS if kind in _BOUNDED else 1):
-            raise _too_often(given)
+        if self.seen.count(name) == (_BOUNDS if kind in BOUNDED else 1):
+            raise too_often(given)
         self.seen.append(name)
-
-    def _read(self, given: Parameter, name: str, definition: SearchParameter, modifier: str) -> Condition:
-        """Give the condition that a parameter sets. Raises BadRequest for a value that is not of the grammar."""
-        if name == "_id" and not is_ids(given.value, self.limits.alternatives):
-            raise _malformed(given)
-        several = definition.kind not in _BOUNDED and modifier != "missing"
-        texts = alternatives(given.value) if several else (given.value,)
-        values = tuple(self._value(text, name, definition, modifier) for text in texts)
-        if not 0 < len(values) <= self.limits.alternatives or None in values:
-            raise _malformed(given)
-        return Condition(
-            name=name,
-            kind=definition.kind,
-            paths=definition.paths,
-            values=tuple(value for value in values if value is not None),
-            modifier="" if modifier[:1].isupper() else modifier,
-            here=name in _OURS or (modifier not in {"", "exact"} and not modifier[:1].isupper()),
-        )
-
-    def _value(self, text: str, name: str, definition: SearchParameter, modifier: str) -> Value | None:
-        if modifier == "missing":
-            return Token(None, text) if text in {"true", "false"} else None
-        if modifier == "of-type":
-            return read_identifier(text)
-        if modifier == "text":
-            return read_value("string", text)
-        if definition.kind != "reference":
-            return read_value(definition.kind, text)
-        if modifier == "identifier":
-            return read_value("token", text)
-        types = frozenset({modifier}) if modifier else self.offers.named(self.offer.type, name)
-        canonical = None if modifier or name in _ANCHORS else read_canonical(text, self.own)
-        return read_reference(text, types, self.own) or canonical
 
     def _send(self, condition: Condition, value: str) -> None:
         """Send a condition on, as far as the upstream's answer to it holds all that the released form may meet."""
         if condition.here:
             return
         if condition.kind == "reference":
-            value = ",".join(one.text if isinstance(one, Local) else _escaped(one) for one in condition.values)
+            value = text_of(condition)
         self.upstream.append((condition.name, value))
         types = {one.type for one in condition.values if isinstance(one, Local)}
         named = condition.kind == "reference" and types <= _ANCHORING
@@ -272,7 +210,7 @@ class _Admission:
         except NotSupported:
             raise unsupported(given) from None
         except BadRequest:
-            raise _malformed(given) from None
+            raise malformed(given) from None
         plain = not (inner.chains or inner.reverses or inner.includes or inner.sort)
         if not plain or not inner.conditions:
             raise unsupported(given)
@@ -280,24 +218,24 @@ class _Admission:
 
     def _beyond(self, given: Parameter) -> None:
         if len(self.chains) + len(self.reverses) == self.limits.beyond:
-            raise _too_often(given)
+            raise too_often(given)
         self.honoured.append((given.name, given.value))
 
     # What is not a condition ----------------------------------------------------------------------------------------
     def _count(self, given: Parameter) -> None:
         if self.count is not None:
-            raise _too_often(given)
+            raise too_often(given)
         if not _COUNT.fullmatch(given.value) or int(given.value) == 0:
-            raise _malformed(given)
+            raise malformed(given)
         self.count = min(int(given.value), self.limits.most)  # a server may give fewer (R4 search.html 3.1.1.5.5)
         self.honoured.append((given.name, str(self.count)))
 
     def _sort(self, given: Parameter) -> None:
         if self.sort:
-            raise _too_often(given)
+            raise too_often(given)
         keys = [self._key(given, text) for text in given.value.split(",")]
         if len(keys) > self.limits.keys:
-            raise _too_often(given)
+            raise too_often(given)
         self.sort = tuple(keys)
         self.honoured.append((given.name, given.value))
 
@@ -305,15 +243,15 @@ class _Admission:
         found = _KEY.fullmatch(text)
         definition = self.offer.parameters.get(found[2]) if found else None
         if found is None or definition is None:
-            raise _unsupported_value(given)
+            raise unsupported_value(given)
         return Key(definition.kind, definition.paths, found[1] == "-")
 
     def _total(self, given: Parameter) -> None:
         """A wish that a server may leave unmet (R4 search.html 3.1.1.4.11): the total stands where the rule says."""
         if "_total" in self.seen:
-            raise _too_often(given)
+            raise too_often(given)
         if given.value not in _TOTALS:
-            raise _malformed(given)
+            raise malformed(given)
         self.seen.append("_total")
 
     def _include(self, given: Parameter) -> None:
@@ -322,7 +260,7 @@ class _Admission:
         offer = self.offers.of(source)
         definition, targets = offer.includes.get(what, (None, frozenset())) if offer else (None, frozenset())
         if definition is None or (target is not None and targets and target not in targets):
-            raise _unsupported_value(given)
+            raise unsupported_value(given)
         self._bring(given, what, definition, target)
 
     def _revinclude(self, given: Parameter) -> None:
@@ -333,12 +271,12 @@ class _Admission:
         if again and not self.offer.anchored:
             fitting = [one for one in fitting if not one.anchored]
         if not fitting:
-            raise _unsupported_value(given)
+            raise unsupported_value(given)
         self._bring(given, what, fitting[0].revincludes[what], target)
 
     def _bring(self, given: Parameter, what: str, definition: SearchParameter, target: str | None) -> None:
         if len(self.includes) == self.limits.includes:
-            raise _too_often(given)
+            raise too_often(given)
         source, _, name = what.partition(":")
         reverse, again = given.name.startswith("_revinclude"), given.name.endswith(":iterate")
         self.includes.append(Include(source, name, definition.paths, target, reverse, again))
@@ -354,30 +292,13 @@ class _Admission:
                 needed = "`_id`, `identifier`, `name`, `family`, or `given` with `birthdate`"
                 raise NotSupported(f"a search for `{type_}` needs {needed}", status=400)
         elif self.offer.anchored and not self.anchoring:
-            needed = " or ".join(f"`{name}`" for name in _ANCHORS if name in self.offer.parameters)
+            needed = " or ".join(f"`{name}`" for name in ANCHORS if name in self.offer.parameters)
             raise NotSupported(f"a search for `{type_}` needs {needed}", status=400)
-
-
-def _escaped(value: Value) -> str:
-    text = getattr(value, "text", "")
-    return re.sub(r"([\\,|$])", r"\\\1", text) if isinstance(text, str) else ""
 
 
 def _included(given: Parameter) -> tuple[str, str | None]:
     """Give `Type:name` and the target of an include. Raises NotSupported for any other form."""
     found = _INCLUDE.fullmatch(given.value)
     if found is None:
-        raise _unsupported_value(given)
+        raise unsupported_value(given)
     return found[1], found[2]
-
-
-def _unsupported_value(given: Parameter) -> NotSupported:
-    return NotSupported(f"the value of `{given.name}` is not supported here", status=400)
-
-
-def _malformed(given: Parameter) -> BadRequest:
-    return BadRequest(f"the value of `{given.name}` is not of a form the gateway reads")
-
-
-def _too_often(given: Parameter) -> BadRequest:
-    return BadRequest(f"the parameter `{given.name}` is given too often")

@@ -19,7 +19,7 @@ from gateway.errors import NotSupported
 from gateway.fhir.interaction import Interaction, Kind
 from gateway.fhir.operations import Given, check_parameters, read_parameters
 from gateway.fhir.projection import View, take_view
-from gateway.fhir.query import Parameter, build_query, unsupported
+from gateway.fhir.query import Parameter, build_query, unsupported, unsupported_value
 from gateway.proxy import binaries, documents, matching
 from gateway.proxy.asked import Asked, Prepared
 from gateway.proxy.capability import NOT_SERVED
@@ -67,7 +67,7 @@ def prepare_for(
     plain = msgspec.structs.replace(interaction, parameters=parameters)
     for one in parameters:
         if one.base in _BRINGING and one.value.partition(":")[0] in NOT_SERVED:
-            raise NotSupported(f"the value of `{one.name}` is not supported here", 400)
+            raise unsupported_value(one)
     if view.said and interaction.kind in _HISTORIES:
         raise unsupported(view.said[0])
     if interaction.operation is not None:

@@ -17,7 +17,7 @@ import msgspec
 from gateway.decision.model import Exchange
 from gateway.errors import BadRequest, NotSupported
 from gateway.fhir.interaction import Interaction, Kind
-from gateway.fhir.query import Parameter
+from gateway.fhir.query import Parameter, malformed, too_often
 from gateway.fhir.references import Local, parse, parse_value
 from gateway.fhir.search_values import read_value
 from gateway.fhir.view import read_resource
@@ -287,9 +287,9 @@ def _span(parameters: Iterable[Parameter]) -> tuple[str, ...]:
     bounds = tuple(("ge" if each.name == "start" else "le") + each.value for each in given)
     for each, bound in zip(given, bounds, strict=True):
         if read_value("date", bound) is None or not each.value[:1].isdigit():
-            raise BadRequest(f"the value of `{each.name}` is not of a form the gateway reads")
+            raise malformed(each)
     if len({each.name for each in given}) < len(given):
-        raise BadRequest(f"the parameter `{given[0].name}` is given too often")
+        raise too_often(given[0])
     return bounds
 
 

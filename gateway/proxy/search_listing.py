@@ -8,7 +8,8 @@ Rules of this file (docs/http.md)
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from gateway.fhir.search import LIMITS, MODIFIERS
+from gateway.fhir.search import LIMITS
+from gateway.fhir.search_conditions import MODIFIERS
 from gateway.fhir.search_offers import BEYOND, Offers, Standing
 from gateway.proxy.capability import NOT_SERVED
 from gateway.proxy.including import MOST_INCLUDED, ROUNDS
