@@ -4,17 +4,13 @@ Rules of this file
 1. An append returns after its transaction is on disk (WAL, synchronous=FULL). Appends that wait together are committed
    together: one sync for all of them.
 2. Records are only added: triggers refuse change and removal, and the hash chain shows what went around them.
-3. Each worker holds a lock on a file of its own while it lives; recovery completes only the intents of writers whose
-   lock is free. So a restarted worker never speaks for one that is still sending.
+3. Recovery completes only the intents of writers that are gone (`writers`).
 4. Any trouble of the file is `LedgerUnavailable`; the cause is for the operator's log and holds no record. A file that
    was moved or replaced is trouble: what goes into it nobody will find again.
 """
 
 import asyncio
-import fcntl
 import logging
-import os
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +33,7 @@ from gateway.ledger.model import (
     Story,
     Verification,
 )
+from gateway.ledger.writers import Writer
 
 _LOG = logging.getLogger("gateway.ledger")
 _BATCH: Final = 256
@@ -93,14 +90,13 @@ class SqliteLedger:
 
     def __init__(self, path: Path, clock: Clock = now) -> None:
         self._path, self._clock = path, clock
-        self._writer = secrets.token_hex(8)
+        self._writer = Writer(path)
         self._write_thread = ThreadPoolExecutor(1, "ledger-write")
         self._read_thread = ThreadPoolExecutor(1, "ledger-read")
         self._waiting: list[tuple[_Entry, asyncio.Future[int]]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._writing: sqlite3.Connection
         self._reading: sqlite3.Connection
-        self._lock = -1
         self._file = (0, 0)
 
     @classmethod
@@ -253,7 +249,7 @@ class SqliteLedger:
             kind=entry.kind,
             request_id=entry.request_id,
             completes=entry.completes,
-            writer=self._writer,
+            writer=self._writer.name,
             body=entry.body,
             story_digest=story_digest(entry.story),
         )
@@ -264,14 +260,14 @@ class SqliteLedger:
         )
         if entry.kind == "intent":
             db.execute("INSERT INTO restricted VALUES (?, ?)", (sequence, entry.story))
-            db.execute("INSERT INTO open_intents VALUES (?, ?)", (sequence, self._writer))
+            db.execute("INSERT INTO open_intents VALUES (?, ?)", (sequence, self._writer.name))
         return after
 
     # Opening, recovery, checking -------------------------------------------------------------------------------------
     def _open_writing(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.touch(mode=0o600)
-        self._lock = self._lock_file(self._writer, os.O_CREAT) or -1
+        self._writer.live()
         db = sqlite3.connect(self._path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -291,39 +287,12 @@ class SqliteLedger:
 
     def _close_writing(self) -> None:
         self._writing.close()
-        self._lock_path(self._writer).unlink(missing_ok=True)
-        os.close(self._lock)
-
-    def _lock_path(self, writer: str) -> Path:
-        return self._path.with_name(f"{self._path.name}.writers") / writer
-
-    def _lock_file(self, writer: str, create: int) -> int | None:
-        """Take the lock of a writer; None where it lives and holds it itself."""
-        path = self._lock_path(writer)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        try:
-            file = os.open(path, os.O_RDWR | create, 0o600)
-        except FileNotFoundError:  # it closed in order, or its file was tidied away: it is gone
-            return -1
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return None
-        return file
+        self._writer.end()
 
     def _left_open(self) -> list[int]:
         """Give the open intents of writers that are gone."""
         rows = self._writing.execute("SELECT sequence, writer FROM open_intents ORDER BY sequence").fetchall()
-        gone: set[str] = set()
-        for writer in {writer for _, writer in rows} - {self._writer}:
-            file = self._lock_file(writer, 0)
-            if file is None:
-                continue
-            gone.add(writer)
-            if file >= 0:
-                self._lock_path(writer).unlink(missing_ok=True)
-                os.close(file)
+        gone = self._writer.gone({writer for _, writer in rows})
         return [sequence for sequence, writer in rows if writer in gone]
 
     def _verify(self) -> Verification:
