@@ -95,3 +95,11 @@ def test_an_upstream_at_an_ipv6_address_is_hidden_too():
     assert outward.hides("http://[::1]:8080/other")
     assert not outward.hides("http://[::2]:8080/other")
     assert f"{OURS}/Patient/1" == outward.told("http://[::1]:8080/fhir/Patient/1")
+
+
+def test_a_bundle_s_addresses_elsewhere_stay():
+    """Only those of the upstream that cannot be told as ours go."""
+    for address in ("http://other.example/fhir/Basic/1", "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"):
+        entry = {"fullUrl": address, "resource": {"resourceType": "Basic", "id": "1"}}
+        tree = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
+        assert [] == [*outward_edits(read_resource(json.dumps(tree).encode()), OUTWARD)]

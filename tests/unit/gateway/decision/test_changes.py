@@ -181,3 +181,26 @@ def test_a_refusal_and_a_lapsed_permit_go_before_patches():
     one = rule(needs=(Condition.CONSENT_PERMITS,))
     (found,) = records(question(observation(), profile="base", consents=[lapsed, refusing]), one)
     assert [["consent_given", "consent_withdrawn"]] == together(found)
+
+
+@pytest.mark.parametrize(
+    ("one", "said", "kind"),
+    [
+        (rule(unless_false=(FACT,)), False, "fact_stated"),
+        (rule(needs=(FACT,)), False, "fact_stated"),
+    ],
+    ids=["a guard", "a need"],
+)
+def test_whatever_a_permit_turns_on_is_asked(one, said, kind):
+    """Its needs and its guards: what is said not to be so could be so."""
+    asking = question(observation(), facts={"exchange": {FACT.value: said}})
+    (found,) = records(asking, one)
+    assert [[kind]] == together(found)
+
+
+@pytest.mark.parametrize("more", [{"unless": (FACT,)}, {"when_false": (FACT,)}], ids=["a lift", "what it is for"])
+def test_whatever_a_refusal_turns_on_is_asked(more):
+    """What lifts it, and what it denies for the lack of."""
+    asking = question(observation(), facts={"exchange": {FACT.value: False}})
+    (found,) = records(asking, rule(), rule(RuleEffect.DENY, "no", **more))
+    assert [["fact_stated"]] == together(found)

@@ -3,6 +3,9 @@
 import pytest
 
 from gateway.decision.addresses import Outward
+from gateway.decision.fates import POINTS_AT_WITHHELD
+from gateway.decision.judge import COPY_WITHHELD, EMPTIED, OUTER_WITHHELD
+from gateway.decision.reach import UNREACHED
 from gateway.fhir.references import parse_base
 from tests.questions import (
     HARBOR_NPI,
@@ -115,3 +118,18 @@ def test_an_address_of_a_record_that_is_not_here_stays_where_it_is_of_no_patient
         searchset(observation(performer=[MERCY], extension=[{"url": "http://hl7.org/fhir/x", "valueUri": address}]))
     )
     assert stays is ("extension" in found["released"]["entry"][0]["resource"])
+
+
+@pytest.mark.parametrize(
+    "cause", [COPY_WITHHELD, EMPTIED, OUTER_WITHHELD, POINTS_AT_WITHHELD, UNREACHED], ids=lambda one: one.rule
+)
+def test_what_goes_for_another_s_sake_says_so_alike(cause):
+    """A deny of ours that nothing suspends, for a reason that can be told (45 CFR 171.202), with the leak it closes."""
+    assert ("residue", "deny", "discretionary", "law_other") == (
+        cause.layer,
+        cause.effect,
+        cause.deny_class,
+        cause.reason,
+    )
+    assert cause.cite.startswith("leaks.md L")
+    assert cause.say.endswith(".")

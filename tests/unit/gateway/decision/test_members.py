@@ -86,3 +86,15 @@ def test_who_gets_records_whole_gets_no_list_in_part():
     told = {"recipient": "rosa", "purpose": "PATRQT", "profile": "us-hipaa"}
     assert "withheld" == left(group(SUBJECT, OTTO), **told)[0]
     assert "disclosed" == left(group(SUBJECT), **told)[0]
+
+
+def test_what_an_entry_is_coded_with_is_said_of_its_own_people_alone():
+    """A flag of Otto's entry tells of HIV: his goes; were it Rosa's, hers would."""
+    level = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "N"}
+    plain = [consent(securityLabel=[level]), {**consent(patient=OTTO, securityLabel=[level]), "id": "ottos"}]
+    flag = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "B20"}]}
+    for flagged, stays in ((OTTO, SUBJECT), (SUBJECT, OTTO)):
+        entries = [{"item": stays}, {"item": flagged, "flag": flag}]
+        record = {"resourceType": "List", "id": "l", "status": "current", "mode": "snapshot", "entry": entries}
+        verdict, (found,) = left(record, *plain)
+        assert ("masked", [{"item": stays}]) == (verdict, found["entry"])

@@ -241,3 +241,40 @@ def test_codes_and_people_are_told_as_they_are_written():
         [*named, numbered, nobody]
     )
     assert "TREAT, ?" == codes((rule.purposes[0], msgspec.structs.replace(rule.purposes[0], code=None)))
+
+
+DISCLOSE = concept("http://terminology.hl7.org/CodeSystem/consentaction", "disclose")
+
+
+def test_what_fits_is_not_named_beside_what_does_not():
+    """Purpose, action, parties and data all fit, and it is over: that alone is told."""
+    fitting = {
+        "purpose": [code(ACT_REASON, "TREAT"), code(ACT_REASON, "HPAYMT")],
+        "action": [DISCLOSE],
+        "actor": [actor("Organization/o7"), actor("Organization/o1", "CST")],
+        "class": [code("http://hl7.org/fhir/resource-types", "Observation")],
+        "code": [concept("http://loinc.org", "2339-0")],
+        "securityLabel": [code("http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "R")],
+    }
+    assert (True, "permit", [], []) == near(r4(provision={"type": "permit", **fitting}))
+    over = {"type": "permit", **fitting, "period": {"end": "2025-02-28"}}
+    assert [["expired"]] == [why for _, _, why in near(r4(provision=over))[3]]
+    denying = {"type": "deny", **fitting, "period": {"end": "2025-02-28"}}
+    del denying["securityLabel"]
+    assert [["expired"]] == [why for _, _, why in near(r4(provision=denying))[3]]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"foo": 1}, {"modifierExtension": [{"url": "urn:x"}]}, {"securityLabel": [{"display": "x"}]}]
+)
+def test_a_permit_that_cannot_be_read_whole_says_so(odd):
+    """Nothing of it permits; the same in a refusal does not keep it from refusing."""
+    assert [["not_evaluable"]] == [why for _, _, why in near(r4(provision=permit(**odd)))[3]]
+    assert near(r4(provision={"type": "deny", **odd}))[0]
+
+
+def test_an_inactive_one_that_could_not_be_evaluated_is_a_refusal_that_sleeps():
+    """It says why, and that it would refuse if it were active."""
+    sleeping = msgspec.structs.replace(bad(r4(modifierExtension=[{"url": "urn:x"}])))
+    found = near_consents(msgspec.structs.replace(case(sleeping), consents=ask()))
+    assert [(False, "deny")] == [(one.speaks, one.effect) for one in found]

@@ -167,3 +167,11 @@ def test_the_statement_replaces_what_others_added_and_stands_beside_it_for_the_p
     ]
     assert () == meta_edits(view({"resourceType": "Observation"}), (), none, False)
     assert [("cut", "/meta", None)] == edits("odd", (), none)
+
+
+def test_a_label_that_says_more_than_its_code_is_written_anew_for_everyone():
+    """An extension of a label may name who gave it: it goes, for the patient too."""
+    told = META | {"security": [META["security"][0] | {"extension": [{"url": "urn:x"}]}]}
+    for whole in (True, False):
+        found = edits(told, (RESTRICTED,), Ruling(True, frozenset(), ()), whole=whole)
+        assert [("replace", "/meta/security", META["security"])] == found

@@ -160,3 +160,15 @@ def test_what_is_withheld_for_itself_is_not_also_unreached():
     found = asked(searchset(outer))
     assert "unreached-include" not in rules(found, "Observation/i")
     assert "withheld" == verdicts(found)["Observation/i"]
+
+
+def test_what_a_withheld_contained_record_named_goes_with_it():
+    """A place that stands inside for the sake of a record that stands inside and is withheld."""
+    place = {"resourceType": "Location", "id": "b", "name": "SECRET"}
+    inner = observation(
+        "a", performer=[HARBOR], extension=[{"url": "http://hl7.org/x", "valueReference": {"reference": "#b"}}]
+    )
+    outer = observation(contained=[inner, place], performer=[MERCY], hasMember=[{"reference": "#a"}])
+    found = asked(searchset(outer))
+    assert {"Observation/weight": "masked", "Observation/a": "withheld", "Location/b": "withheld"} == verdicts(found)
+    assert "SECRET" not in text_of(found)

@@ -8,11 +8,13 @@ import pytest
 from consent_store.dates import Period, parse_date
 from consent_store.model import ACT_CODE, ACT_REASON
 from gateway.decision.case import REDISCLOSURE_NEEDS_CONSENT, SINGLE_TPO_CONSENT, Case
+from gateway.decision.conditions import hold
 from gateway.decision.consents import ConsentAnswer
 from gateway.decision.model import Answer, Initiator
 from gateway.decision.part2_conditions import compliant_consent, redisclosure
 from gateway.directory.model import Agreement, Directory, Participant
 from gateway.labels.model import Basis, Confidentiality, Kind, Label, Labels
+from gateway.policy.model import Condition
 from tests.consent_questions import ask, exchange, relations, subject, target
 from tests.consents import actor, code, concept, permit, r4
 from tests.questions import SHELF
@@ -154,3 +156,13 @@ def test_a_consent_for_all_of_it_may_name_no_end(purposes, end, switches, counts
     given = form(*purposes, end=end, to="Organization/o9")
     found = case(given, discloser=PROGRAM, at_once=True, **switches)
     assert counts is compliant_consent(found)
+
+
+def test_a_letter_to_a_program_rests_on_a_form_that_permits():
+    """One that meets 42 CFR 2.31, asked as of the program's records; beside a refusal it lets nobody write."""
+    found = case(form(*ALL, to="Organization/o9"), discloser=PROGRAM, at_once=True)
+    for answer, lets in ((Answer.PERMIT, True), (Answer.DENY, False)):
+        said = msgspec.structs.replace(found.consents, answer=answer)
+        asked = msgspec.structs.replace(found, consents_as_part2=lambda given=said: given)
+        assert lets is hold(Condition.CONSENT_LETS_CMA_CONTACT_SUD_PROVIDER, asked)
+        assert not hold(Condition.CONSENT_LETS_CMA_CONTACT_SUD_PROVIDER, msgspec.structs.replace(asked, subject=None))
