@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 from consent_store.dates import FhirDate, Period, parse_date
+from consent_store.identifier_systems import system_of
 from consent_store.model import Coding, Identifier, Reference
 
 Tree: TypeAlias = dict[str, Any]
@@ -128,7 +129,7 @@ def identifier(tree: Tree, at: str, notes: Notes) -> Identifier | None:
     """Read an Identifier; None without a value."""
     inspect(tree, _IDENTIFIER, at, notes)
     system, value = text(tree, "system", at, notes), text(tree, "value", at, notes)
-    return None if value is None else Identifier(system, value)
+    return None if value is None else Identifier(system or system_of(tree), value)
 
 
 def reference(value: object, at: str, notes: Notes, *, named: bool) -> Reference:

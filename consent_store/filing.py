@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from consent_store.identifier_systems import spellings
 from consent_store.model import Consent, Identifier, PatientKey, Unreadable
 from consent_store.reading import parse, read_consent
 from consent_store.store import Revision, StoredVersion, Subject
@@ -51,8 +52,15 @@ def terms_of(consent: Consent | Unreadable) -> frozenset[str]:
 
 
 def terms_for(subject: Subject) -> frozenset[str]:
-    """Give the index terms under which a subject's consents are found."""
-    return _terms(subject.key, subject.identifiers)
+    """Give the index terms under which a subject's consents are found; of a number in every spelling of its system,
+    one of which may have been filed before the table knew them to be one."""
+    others = (
+        _term("identifier", system, one.value)
+        for one in subject.identifiers
+        if one.system
+        for system in spellings(one.system)[1:]
+    )
+    return _terms(subject.key, subject.identifiers).union(others)
 
 
 def is_nobodys(consent: Consent | Unreadable) -> bool:

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from consent_store.dates import FhirDate, Period
+from consent_store.identifier_systems import canonical_identifier_system
 
 ACT_REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 ACT_CODE: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -27,10 +28,16 @@ class Coding(msgspec.Struct, frozen=True):
 
 
 class Identifier(msgspec.Struct, frozen=True):
-    """A business identifier: system and value, both needed to match."""
+    """A business identifier: system and value, both needed to match. The system is held in its one spelling, so that
+    equal identifiers are equal however they were written."""
 
     system: str | None
     value: str
+
+    def __post_init__(self) -> None:
+        """Hold the system in its one spelling."""
+        if self.system is not None and (known := canonical_identifier_system(self.system)) != self.system:
+            msgspec.structs.force_setattr(self, "system", known)
 
 
 class PatientKey(msgspec.Struct, frozen=True):

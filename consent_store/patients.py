@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import msgspec
 
 from consent_store.elements import Notes, Tree, as_object, note, objects, reference
+from consent_store.identifier_systems import system_of
 from consent_store.model import Identifier
 
 _PATIENT = re.compile(r"(?:(?P<base>https?://\S+)/)?Patient/(?P<id>[^\s/?#|]{1,256})(?:/_history/[^\s/?#|]+)?")
@@ -61,11 +62,11 @@ def contained_resources(tree: Tree) -> dict[str, Tree]:
 def identifiers_of(resource: Tree) -> tuple[Identifier, ...]:
     """Give a resource's identifiers that have system and value."""
     ignored: Notes = []
-    pairs = ((one.get("system"), one.get("value")) for _, one in objects(_listed(resource), "identifier", "", ignored))
+    pairs = ((system_of(one), one.get("value")) for _, one in objects(_listed(resource), "identifier", "", ignored))
     return tuple(
         Identifier(system, value)
         for system, value in pairs
-        if isinstance(system, str) and system and isinstance(value, str) and value
+        if system is not None and isinstance(value, str) and value
     )
 
 

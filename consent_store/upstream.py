@@ -21,7 +21,8 @@ import msgspec
 
 from consent_store.fetching import Fetch, FetchFailed
 from consent_store.filing import belongs_to, found_for, is_nobodys, mark_of, read_stored
-from consent_store.model import Consent, Identifier, Unreadable
+from consent_store.identifier_systems import spellings
+from consent_store.model import Consent, Unreadable
 from consent_store.patients import identifiers_of
 from consent_store.reading import R4
 from consent_store.searchset import Entry, Page, Unusable, beneath, is_id, read_page, read_resource
@@ -184,20 +185,17 @@ async def _every_page(query: str, server: FhirServer) -> Mapping[str, Entry]:
 def _queries(subject: Subject, server: FhirServer) -> Sequence[str]:
     """Give the searches that find a subject's consents. Raises Unusable where there is none."""
     asked = [("patient", f"Patient/{subject.key.id}")] if is_id(subject.key.id) else []
-    tokens = [_token(one) for one in sorted(subject.identifiers, key=str) if one.system]
+    numbers = sorted(subject.identifiers, key=str)
+    tokens = [_token(system, one.value) for one in numbers if one.system for system in spellings(one.system)]
     asked += [(parameter, token) for parameter in server.by_identifier for token in tokens]
     if not asked:
         raise Unusable("a subject without anything its server could be asked by")
     return [urlencode([one, ("_count", str(_PAGE))], safe="/") for one in asked]
 
 
-def _token(identifier: Identifier) -> str:
-    """Write a token search value (FHIR R4 search.html 3.1.1.4.10; 3.1.1.4.0.4 on escaping)."""
-    system, value = (
-        "".join(f"\\{one}" if one in "\\,|$" else one for one in text)
-        for text in (identifier.system or "", identifier.value)
-    )
-    return f"{system}|{value}"
+def _token(*parts: str) -> str:
+    """Write a token search value (FHIR R4 search.html 3.1.1.4.10; 3.1.1.4.0.4 on escaping): system and value."""
+    return "|".join("".join(f"\\{one}" if one in "\\,|$" else one for one in text) for text in parts)
 
 
 def _read(subject: Subject, entry: Entry, server: FhirServer) -> Consent | Unreadable:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from consent_store.identifier_systems import system_of
 from gateway.policy.matching import IdentifierMatch
 
 _WORDS: Final = re.compile(r"[a-z0-9]+")
@@ -18,7 +19,7 @@ def is_of_kind(item: Mapping[str, Any], wanted: IdentifierMatch) -> bool:
     kind, assigner = item.get("type"), item.get("assigner")
     codings = kind.get("coding") if isinstance(kind, dict) else None
     listed = [one for one in codings if isinstance(one, dict)] if isinstance(codings, list) else []
-    if item.get("system") in wanted.systems:
+    if item.get("system") in wanted.systems or system_of(item) in wanted.systems:
         return True
     if any(f"{one.get('system')}|{one.get('code')}" in wanted.types for one in listed):
         return True

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from consent_store.identifier_systems import canonical_identifier_system, system_of
 from consent_store.model import ACT_CODE, Identifier
 from gateway.decision.consents import Relations
 from gateway.decision.consents.relations import objects, reference_of, spelled
@@ -79,7 +80,7 @@ class Sources:
             elif view.type == "Provenance":
                 self._enter_provenance(view)
         self._systems = {
-            system: party.id
+            canonical_identifier_system(system): party.id
             for party in facts.directory.participants.values()
             if party.part2_program
             for system in party.identifier_systems
@@ -218,7 +219,7 @@ class Sources:
 
     def _giver(self, number: IdentifierAt, named: Mapping[str, str]) -> str | None:
         """Give the program that gave a number: by its assigner, or by its system."""
-        return named.get(number.assigner) or self._systems.get(number.system or "")
+        return named.get(number.assigner) or self._systems.get(system_of(number.node) or "")
 
     def kind(self, view: ResourceView, found: ReferenceAt, steps: int = _STEPS) -> _Found:
         """Say what the source behind one reference is, and which participant ("" unknown); None for a reference that
@@ -325,7 +326,7 @@ def identifiers_of(view: ResourceView) -> list[Identifier]:
     found = view.tree.get("identifier")
     items = found if isinstance(found, list) else []
     return [
-        Identifier(item["system"], item["value"])
+        Identifier(system, item["value"])
         for item in items
-        if isinstance(item, dict) and isinstance(item.get("system"), str) and isinstance(item.get("value"), str)
+        if isinstance(item, dict) and isinstance(item.get("value"), str) and (system := system_of(item)) is not None
     ]

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from consent_store.identifier_systems import system_of
 from consent_store.model import Identifier, PatientKey
 from gateway.fhir.elements import Elements
 from gateway.fhir.references import Conditional, Foreign, Local, Logical, Target, Urn
@@ -314,6 +315,6 @@ def _leads_to_patient(resolved: Resolved) -> bool:
 def _identifiers(view: ResourceView) -> Iterable[Identifier]:
     listed = view.tree.get("identifier")
     for item in listed if isinstance(listed, list) else ():
-        value, system = (item.get("value"), item.get("system")) if isinstance(item, dict) else (None, None)
-        if isinstance(value, str) and isinstance(system, str | None):
-            yield Identifier(system, value)
+        value = item.get("value") if isinstance(item, dict) else None
+        if isinstance(value, str) and isinstance(item.get("system"), str | None):
+            yield Identifier(system_of(item), value)

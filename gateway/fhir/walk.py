@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from consent_store.identifier_systems import system_of
 from consent_store.model import Coding, Identifier
 from gateway.fhir.identifiers import NAMES, IdentifierAt, identifier_at
 from gateway.fhir.pointer import escape
@@ -234,5 +235,4 @@ def _is_attachment(node: dict[str, Any], key: str) -> bool:
 def _identifier(node: object) -> Identifier | None:
     if not isinstance(node, dict) or not isinstance(node.get("value"), str):
         return None
-    system = node.get("system")
-    return Identifier(system if isinstance(system, str) else None, node["value"])
+    return Identifier(system_of(node), node["value"])

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from consent_store.identifier_systems import US_NPI
 from consent_store.model import Coding, Identifier, PatientKey
 from gateway.decision.model import Initiator
 from gateway.directory.lookups import client_of
@@ -27,9 +28,6 @@ from gateway.settings import Issuer
 PATIENT: Final = "patient"
 """The participant type of a patient's own app."""
 
-US_NPI: Final = "http://hl7.org/fhir/sid/us-npi"
-# OIDs of identifier systems that have a URL in FHIR (HL7 FHIR R4 identifier registry).
-_IDENTIFIER_SYSTEMS: Final = {"urn:oid:2.16.840.1.113883.4.6": US_NPI}
 _REFERENCE: Final = re.compile(
     r"(?:https?://[^\s|?#]+/)?(?:Practitioner|PractitionerRole|Patient|RelatedPerson|Person)/[A-Za-z0-9\-.]{1,64}"
 )
@@ -150,11 +148,7 @@ def _is_of(organisation: object, participant: Participant) -> bool:
         return True
     system, _, value = organisation.rpartition("#")
     whole = {Identifier("urn:ietf:rfc:3986", organisation)}
-    return not participant.identifiers.isdisjoint(whole | ({_identifier(system, value)} if system else set()))
-
-
-def _identifier(system: str, value: str) -> Identifier:
-    return Identifier(_IDENTIFIER_SYSTEMS.get(system, system), value)
+    return not participant.identifiers.isdisjoint(whole | ({Identifier(system, value)} if system else set()))
 
 
 def _for_patient(participant: Participant, claims: Mapping[str, Any]) -> Participant:
@@ -181,7 +175,7 @@ def _initiator(claims: Mapping[str, Any], b2b: Mapping[str, Any], iua: Mapping[s
     subject, npi = b2b.get("subject_id"), iua.get("national_provider_identifier")
     if isinstance(subject, str) and "#" in subject:
         system, _, value = subject.rpartition("#")
-        identifiers.add(_identifier(system, value))
+        identifiers.add(Identifier(system, value))
     if isinstance(npi, str):
         identifiers.add(Identifier(US_NPI, npi))
     if not (isinstance(reference, str) and _REFERENCE.fullmatch(reference)):

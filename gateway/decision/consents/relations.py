@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from consent_store.identifier_systems import system_of
 from consent_store.model import Coding, Identifier, Reference
 from gateway.decision.consents.remembered import kept
 from gateway.directory.model import Directory, Participant
@@ -155,9 +156,9 @@ def type_of(key: str) -> str:
 def identifiers_of(view: ResourceView) -> frozenset[Identifier]:
     """Give the identifiers of a resource that have system and value."""
     return frozenset(
-        Identifier(item["system"], item["value"])
+        Identifier(system, item["value"])
         for item in objects(view.tree.get("identifier"))
-        if isinstance(item.get("system"), str) and isinstance(item.get("value"), str) and item["system"]
+        if isinstance(item.get("value"), str) and (system := system_of(item)) is not None
     )
 
 
@@ -180,11 +181,11 @@ def reference_of(value: object) -> Reference:
     tree = value if isinstance(value, dict) else {}
     literal, kind = tree.get("reference"), tree.get("type")
     who = next(iter(objects(tree.get("identifier"))), {})
-    system, business = who.get("system"), who.get("value")
+    business = who.get("value")
     return Reference(
         literal if isinstance(literal, str) else None,
         kind if isinstance(kind, str) else None,
-        Identifier(system if isinstance(system, str) else None, business) if isinstance(business, str) else None,
+        Identifier(system_of(who), business) if isinstance(business, str) else None,
     )
 
 

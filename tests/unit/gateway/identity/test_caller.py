@@ -2,10 +2,11 @@
 
 import pytest
 
+from consent_store.identifier_systems import US_NPI
 from consent_store.model import ACT_REASON, Coding, Identifier
 from gateway.directory.model import Client, Directory, Participant
 from gateway.errors import Forbidden, ProfileError
-from gateway.identity.caller import US_NPI, caller_of, check_clients, check_patient
+from gateway.identity.caller import caller_of, check_clients, check_patient
 from gateway.identity.tokens import Claims
 from gateway.settings import Issuer
 
