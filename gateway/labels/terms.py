@@ -103,6 +103,8 @@ _COMMON: Final = frozenset(
     | {"part", "patient", "physical", "plan", "positive", "pregnancy", "procedure", "program", "risk", "s"}
     | {"score", "screen", "screening", "sexual", "social", "syndrome", "test", "testing", "the", "therapy"}
     | {"to", "transmitted", "treatment", "unit", "urine", "use", "virus", "with", "withdrawal"}
+    | {"activity", "completed", "date", "estimated", "expected", "follow", "new", "private", "provider", "return"}
+    | {"single", "up", "us", "visit"}
 )
 
 
@@ -130,7 +132,9 @@ class TermIndex:
                     found = tuple(Hit(code, f"{source}: {term}") for code in group.sensitivities)
                     self._beside.update(dict.fromkeys(found, group.beside) if group.beside else {})
                     into[group.match][term] = (*into[group.match].get(term, ()), *found)
-        self._aside = tuple(f" {phrase} " for one in self._lists for phrase in one.set_aside)
+        self._aside: dict[str, list[str]] = {}
+        for phrase in dict.fromkeys(phrase for one in self._lists for phrase in one.set_aside):
+            self._aside.setdefault(_key(phrase), []).append(f" {phrase} ")
         self._phrases: dict[str, list[tuple[str, tuple[Hit, ...]]]] = {}
         for term in sorted(hits):
             self._phrases.setdefault(_key(term), []).append((f" {term} ", hits[term]))
@@ -181,10 +185,12 @@ class TermIndex:
             words = b" ".join(found).decode()
         else:
             words = _words(_readable(text))
-        keys = self._keys.intersection(words.split())
+        said = frozenset(words.split())
+        keys = self._keys & said
         spaced = f" {words} "
-        for phrase in self._aside:
-            spaced = spaced.replace(phrase, " ")
+        for key in said.intersection(self._aside):
+            for phrase in self._aside[key]:
+                spaced = spaced.replace(phrase, " ")
         phrases = (pair for key in sorted(keys) for pair in self._phrases.get(key, ()))
         mentioned = [hit for phrase, hits in phrases if phrase in spaced for hit in hits]
         mentioned += self._whole.get(words, ())
