@@ -172,3 +172,16 @@ def test_what_a_withheld_contained_record_named_goes_with_it():
     found = asked(searchset(outer))
     assert {"Observation/weight": "masked", "Observation/a": "withheld", "Location/b": "withheld"} == verdicts(found)
     assert "SECRET" not in text_of(found)
+
+
+def test_what_only_names_what_names_the_withheld_goes_too():
+    """The doctor's role in a service of the program: two steps away, and nothing else leads there."""
+    service = {"resourceType": "HealthcareService", "id": "service", "providedBy": HARBOR}
+    role = {
+        "resourceType": "PractitionerRole",
+        "id": "role",
+        "healthcareService": [{"reference": "HealthcareService/service"}],
+    }
+    for others in ([service, role, PROGRAM], [role, PROGRAM, service]):
+        found = verdicts(asked(bundle(observation(performer=[MERCY]), hidden(), *others)))
+        assert ["Observation/weight"] == [name for name, verdict in found.items() if verdict != "withheld"]
