@@ -18,6 +18,7 @@ import functools
 import gc
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -387,9 +388,17 @@ class Mutating:
         if mutant.function.endswith(" ="):
             places = _uses(mutant.path, mutant.function.removesuffix(" ="))
         names = set[str]().union(*(self.reached[place] for place in places & self.reached.keys()))
+        if mutant.function.endswith(" ="):  # tests that look at the constant itself
+            named = re.compile(rf"\b{re.escape(mutant.function.removesuffix(' ='))}\b")
+            names |= {one.nodeid for one in items if named.search(_text(one.path))}
         here, near = self.noticed[f"{mutant.path} {mutant.function}"], self.noticed[str(mutant.path)]
         found = [one for one in items if one.nodeid in names]
         return sorted(found, key=lambda one: (one.nodeid not in here, one.nodeid not in near, self.seconds[one.nodeid]))
+
+
+@functools.cache
+def _text(path: Path) -> str:
+    return path.read_text()
 
 
 @functools.cache

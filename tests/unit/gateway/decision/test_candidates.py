@@ -271,3 +271,14 @@ def test_the_refusal_on_a_linked_record_could_be_revoked():
     ]
     asking = question(observation(), profile="us-hipaa", context=[ROSA, old, other], consents=refusals)
     assert ["Consent/olds were revoked"] == said(candidates(asking).disclosing(""), Kind.CONSENT_WITHDRAWN)
+
+
+def test_what_is_asked_of_one_record_is_not_what_is_asked_of_another():
+    """A program's visit beside a measurement of the hospital's: the form is for the visit, whichever is first."""
+    for records in ([observation(), hidden()], [hidden(), observation()]):
+        found = candidates(question(bundle(*records)))
+        forms = {
+            one["id"]: len(said(found.disclosing(f"/entry/{at}/resource"), Kind.CONSENT_GIVEN))
+            for at, one in enumerate(records)
+        }
+        assert {"weight": 1, "hidden": 2} == forms
