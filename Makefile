@@ -96,8 +96,9 @@ build/clients/node/.done: $(addprefix $(E2E)/clients/,package.json package-lock.
 	@touch $@
 
 .PHONY: e2e
-e2e: .venv/.dev build/hapi/.done build/clients/python/.done build/clients/node/.done ## the gateway before HAPI FHIR, asked by clients nobody here wrote; needs Java, Maven and Node
+e2e: .venv/.dev build/hapi/.done build/clients/python/.done build/clients/node/.done ## the gateway before HAPI FHIR and servers of other manners, asked by clients nobody here wrote; needs Java, Maven and Node
 	$(BIN)/pytest $(PYTEST) -m hapi $(E2E)
+	$(BIN)/pytest $(PYTEST) -n auto -m slow tests/e2e
 
 SEED ?= 1
 UPSTREAM ?= embedded
