@@ -131,7 +131,8 @@ def label(  # noqa: PLR0913, PLR0917  the options of the command
     profiles: Profiles = None,
 ) -> None:
     """Write the labels of records into them, as the gateway would decide by (docs/labels.md)."""
-    policy, tools = policy_of(profile, profiles), shelf_of(profiles).tools[profile]
+    shelf = shelf_of(profiles)
+    policy, tools = policy_of(profile, shelf), shelf.tools[profile]
     try:
         known = bootstrap.read_directory(directory, policy) if directory else None
         beside = [view for path in context or () for view in records_in(path)]

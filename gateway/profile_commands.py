@@ -47,7 +47,7 @@ def list_profiles(profiles: Profiles = None) -> None:
 @profiles_app.command("show")
 def show_profile(name: str, profiles: Profiles = None) -> None:
     """Print a profile so that it can be read aloud: every rule, what it needs, where it is written."""
-    policy = policy_of(name, profiles)
+    policy = policy_of(name, shelf_of(profiles))
     _out.print(f"[bold]{policy.title}[/bold] ({policy.name}, {policy.version})", policy.says, sep="\n", end="\n\n")
     for rule in policy.rules:
         _out.print(f"[bold]{rule.id}[/bold] ({rule.cite})\n  {rule.says}", highlight=False)
@@ -65,7 +65,8 @@ def list_search_parameters(
     profiles: Profiles = None,
 ) -> None:
     """List every search parameter of R4 with its class: held against what may be seen, or refused, and why."""
-    policy, shelf = policy_of(name, profiles), shelf_of(profiles)
+    shelf = shelf_of(profiles)
+    policy = policy_of(name, shelf)
     whole, part = bootstrap.offers_of(policy, shelf.tools[name].elements)
     try:
         lines = list(search_lines(whole, part, policy.parts.whole_for, types or ()))
@@ -135,7 +136,7 @@ def compare_profiles(
 ) -> None:
     """Tell which rules differ between two profiles, and which cases of either come out otherwise."""
     shelf = shelf_of(profiles)
-    policies = [policy_of(name, profiles) for name in (first, second)]
+    policies = [policy_of(name, shelf) for name in (first, second)]
     choices = dict(_choice(text, policies[1]) for text in switch or ())
     _table("rule", first, second, rule_differences(policies[0], policies[1].switched(choices)))
     cases = [case for file in _case_files([first, second], shelf, profiles) for case in file.cases]
@@ -161,8 +162,7 @@ def _table(what: str, first: str, second: str, found: Iterator[Difference]) -> N
 
 def _case_files(names: list[str] | None, shelf: Shelf, profiles: list[Path] | None) -> Iterator[CaseFile]:
     for name in names or ():
-        if name not in shelf.policies:
-            _stop(f"no profile `{name}`; there are {', '.join(shelf.policies)}", 2)
+        policy_of(name, shelf)
     for file, text in bootstrap.read_case_files(profiles or ()):
         try:
             found = read_case_file(text, file)
@@ -180,12 +180,11 @@ def shelf_of(profiles: list[Path] | None) -> Shelf:
         _stop(wrong.message, 3)
 
 
-def policy_of(name: str, profiles: list[Path] | None) -> Policy:
+def policy_of(name: str, shelf: Shelf) -> Policy:
     """Give one compiled profile, or stop with status 2 telling which there are."""
-    policies = shelf_of(profiles).policies
-    if name not in policies:
-        _stop(f"no profile `{name}`; there are {', '.join(policies)}", 2)
-    return policies[name]
+    if name not in shelf.policies:
+        _stop(f"no profile `{name}`; there are {', '.join(shelf.policies)}", 2)
+    return shelf.policies[name]
 
 
 def _parties(rule: Rule) -> str:

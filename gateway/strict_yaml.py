@@ -9,7 +9,7 @@ Rules of this file
 
 import re
 from collections.abc import Collection, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import yaml
 
@@ -184,19 +184,36 @@ def _scalar(text: str) -> object:
     return float(text) if _NUMBER.fullmatch(text) else text
 
 
+class Scanned(NamedTuple):
+    """A text taken apart, not yet read: immutable, so that one may be read as often as it is needed."""
+
+    name: str
+    events: tuple[yaml.Event, ...]
+
+
 def load(text: str, name: str) -> Node:
     """Read one YAML document; `name` is the file's name for messages. Raises ProfileError (file, line, what)."""
+    return tree_of(scan(text, name))
+
+
+def scan(text: str, name: str) -> Scanned:
+    """Take a text apart, which is most of the work. Raises ProfileError for what is not YAML."""
     try:
-        events = [event for event in yaml.parse(text, Loader=yaml.SafeLoader) if not isinstance(event, _FRAME)]
+        events = tuple(event for event in yaml.parse(text, Loader=yaml.SafeLoader) if not isinstance(event, _FRAME))
     except yaml.MarkedYAMLError as wrong:
         line = wrong.problem_mark.line + 1 if wrong.problem_mark else 1
         raise ProfileError(f"{name}:{line}: not YAML: {wrong.problem}") from None
     except yaml.YAMLError:
         raise ProfileError(f"{name}:1: not YAML: a character that YAML does not allow") from None
-    reader = _Reader(name, iter(events))
+    return Scanned(name, events)
+
+
+def tree_of(scanned: Scanned) -> Node:
+    """Give the one document of a text as a tree of its own. Raises ProfileError (file, line, what)."""
+    reader = _Reader(scanned.name, iter(scanned.events))
     node = reader.document()
     if next(reader.events, None) is not None:
-        raise ProfileError(f"{name}:1: more than one document")
+        raise ProfileError(f"{scanned.name}:1: more than one document")
     return node
 
 

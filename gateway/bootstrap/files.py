@@ -7,6 +7,7 @@ Rules of this file
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -26,15 +27,13 @@ from gateway.fhir.elements import Elements
 from gateway.fhir.reading import Reading
 from gateway.fhir.search_offers import Offers, resting_on
 from gateway.fhir.search_parameters import SearchParameters
-from gateway.labels.lists import CodeIndex, CodeList, parse_code_list
-from gateway.labels.rules import label_rules
-from gateway.labels.terms import TermIndex, parse_term_list
+from gateway.labels.lists import CodeIndex
+from gateway.labels.rules import label_rules, read_lists
+from gateway.labels.terms import TermIndex
 from gateway.policy.model import Policy
 from gateway.policy.reading import ProfileText, read_policy
 from gateway.policy.words import misspelt
 from gateway.proxy.capability import NOT_SERVED
-
-TERMS = "terms.json"
 
 
 def read_profiles(folders: Iterable[Path] = ()) -> dict[str, ProfileText]:
@@ -99,10 +98,11 @@ class Toolmaker:
     """Makes the tools of a policy from tables that are the same for all of them."""
 
     def __init__(self) -> None:
-        lists = files("profiles") / "codelists"
-        self.elements = Elements.from_json((files("profiles") / "fhir" / "elements.json").read_bytes())
-        self.codes = CodeIndex(_code_lists(lists))
-        self.terms = TermIndex([parse_term_list((lists / TERMS).read_bytes(), TERMS)])
+        lists = sorted((files("profiles") / "codelists").iterdir(), key=lambda entry: entry.name)
+        self.elements = _elements((files("profiles") / "fhir" / "elements.json").read_bytes())
+        self.codes, self.terms = _lists(
+            tuple((entry.name, entry.read_bytes()) for entry in lists if entry.name.endswith(".json"))
+        )
 
     def __call__(self, policy: Policy) -> Tools:
         """Give the tools of a policy. Raises ProfileError for types, elements and labels that there are not (L089)."""
@@ -132,9 +132,13 @@ def read_reading() -> Reading:
     return Reading.from_json((files("profiles") / "fhir" / "reading.json").read_bytes())
 
 
-def _code_lists(folder: Traversable) -> list[CodeList]:
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".json") and entry.name != TERMS)
-    return [parse_code_list((folder / name).read_bytes(), name) for name in names]
+# What was compiled from one text is not compiled again in this process: it is immutable, and most of a start's work.
+_elements = lru_cache(maxsize=2)(Elements.from_json)
+
+
+@lru_cache(maxsize=2)
+def _lists(texts: tuple[tuple[str, bytes], ...]) -> tuple[CodeIndex, TermIndex]:
+    return read_lists(dict(texts))
 
 
 def text_of(file: Traversable | Path) -> str:

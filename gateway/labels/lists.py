@@ -178,12 +178,14 @@ class _Table:
 
     def add(self, group: CodeGroup, hits: tuple[Hit, ...]) -> None:
         """Enter one group of a list."""
-        into = self.prefixes if group.match == "prefix" else self.exact
+        stems = group.match == "prefix"
+        into, alone = self.prefixes if stems else self.exact, _united(_NOTHING, hits)
         for code in group.codes:
             key = self.written(code)
             for one in (key, *(_ndc_of_ten(key) if self.system == systems.NDC else ())):
-                into[one] = _united(into.get(one, _NOTHING), hits)
-        self.lengths = tuple(sorted({len(prefix) for prefix in self.prefixes}))
+                into[one] = _united(into[one], hits) if one in into else alone
+        if stems:
+            self.lengths = tuple(sorted({len(prefix) for prefix in self.prefixes}))
 
     def find(self, code: str) -> tuple[Hit, ...]:
         """Look one code up as it is written and by every stem."""
@@ -209,13 +211,14 @@ class CodeIndex:
     `threshold` is the least confidence that counts, `by_list` another one for a list by name.
     """
 
-    __slots__ = ("_any_system", "_lists", "_openings", "_profiles", "_tables", "_types", "revision")
+    __slots__ = ("_any_system", "_limited", "_lists", "_openings", "_profiles", "_tables", "_types", "revision")
 
     def __init__(
         self, lists: Iterable[CodeList], threshold: float = 0.0, by_list: Mapping[str, float] | None = None
     ) -> None:
         self._tables: dict[str, _Table] = {}
         self._lists = tuple(lists)
+        self._limited: dict[tuple[float, frozenset[tuple[str, float]]], CodeIndex] = {}
         names = []
         for code_list in self._lists:
             source = f"{code_list.name} {code_list.version}"
@@ -243,8 +246,13 @@ class CodeIndex:
         return frozenset(one.name for one in self._lists)
 
     def limited(self, threshold: float, by_list: Mapping[str, float]) -> "CodeIndex":
-        """Give the index of the same lists with other thresholds."""
-        return CodeIndex(self._lists, threshold, by_list)
+        """Give the index of the same lists with other thresholds; it is made once for all profiles that have these."""
+        asked = threshold, frozenset(by_list.items())
+        found = self._limited.get(asked)
+        if found is None:
+            found = self._limited[asked] = CodeIndex(self._lists, threshold, by_list)
+            found._limited = self._limited  # of the same lists
+        return found
 
     def find(self, coding: Coding) -> tuple[Hit, ...]:
         """What the lists say of a Coding, in any spelling of its system; nothing for a code of another system."""

@@ -10,6 +10,7 @@ Rules of this file
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
+from functools import lru_cache
 
 import msgspec
 
@@ -18,7 +19,7 @@ from gateway.policy.draft import Draft
 from gateway.policy.model import DefaultDeny, Policy, Strip, Switch
 from gateway.policy.reading_data import category_of, identifiers_of, labelling_of, necessary_of, parts_of, unlabelled_of
 from gateway.policy.reading_rules import REASONS, read_flow
-from gateway.strict_yaml import Node, load
+from gateway.strict_yaml import Node, Scanned, scan, tree_of
 
 
 class ProfileText(msgspec.Struct, frozen=True):
@@ -87,13 +88,20 @@ def _zone(head: Node, zone: str | None, zones: Callable[[str], tzinfo]) -> tzinf
         raise head.wrong(f"no zone `{zone}`") from None
 
 
+@lru_cache(maxsize=64)
+def _scanned(text: str, name: str) -> Scanned:
+    """A profile's text is taken apart once for all that rest on it."""
+    return scan(text, name)
+
+
 def _add(name: str, texts: Mapping[str, ProfileText], draft: Draft, path: tuple[str, ...]) -> Node:
     if name not in texts:
         raise ProfileError(f"no profile `{name}`; there are {', '.join(sorted(texts))}")
     if name in path:
         raise ProfileError(f"profile `{name}` extends itself through {' > '.join(path)}")
     text = texts[name]
-    profile, flows = load(text.profile, text.profile_name), load(text.flows, text.flows_name)
+    profile = tree_of(_scanned(text.profile, text.profile_name))
+    flows = tree_of(_scanned(text.flows, text.flows_name))
     profile.at("profile").one_of({name})
     for below in profile.at("extends").texts():
         if below not in draft.chain:
