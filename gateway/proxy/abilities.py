@@ -25,6 +25,7 @@ _AGAIN_S: Final = 60.0
 _NOTHING: Final = frozenset[str]()
 _SINGLY: Final = "a server does not find several records by one `_id`: it is asked for them one by one"
 _CUT: Final = "a server counts more matches than it gives, and links to no further page: what it keeps is not there"
+_SHUT: Final = "a Binary that a record attaches cannot be read, so that record is withheld: %s"
 _ELSEWHERE: Final = (
     "the fullUrls of an upstream begin with %s, which is not its `upstream`: they count as another server's and are"
     " withheld; if it is the same one, name that URL in `upstream_aliases`"
@@ -48,6 +49,7 @@ class Abilities:
         """Whether it may be asked for several Binaries, with their content, by one search: until it was seen not to."""
         self._elsewhere: set[Base] = set()
         self._told_back = False
+        self._told_shut = False
 
     async def searches(self) -> Mapping[str, frozenset[str]]:
         """Give the search parameters that the server states for each type it states; nothing where it states nothing.
@@ -116,6 +118,12 @@ class Abilities:
         if not self._told_back:
             self._told_back = True
             LOGGER.warning(_CUT)
+
+    def shuts_contents(self, why: str) -> None:
+        """Tell the operator, once, that a Binary which a record attaches cannot be read."""
+        if not self._told_shut:
+            self._told_shut = True
+            LOGGER.warning(_SHUT, why)
 
     def called(self, bundle: Bundle, own: frozenset[Base]) -> None:
         """Tell the operator, once, of a base URL by which the server calls records of a page that we do not know it by:

@@ -76,9 +76,15 @@ class Contents:
             async with self._calls:
                 held = await self._door.upstream.content(id_)
             view = read_resource(held.body, limits=self._limits) if held is not None else None
-        except (NotHeeded, Closed, TooLarge, MalformedJson):
-            return unread(id_)
-        return view if view is None or (view.type, view.id) == ("Binary", id_) else unread(id_)
+            if view is None or (view.type, view.id) == ("Binary", id_):
+                return view
+            why = "it gave another record"
+        except (NotHeeded, Closed, TooLarge) as fault:
+            why = str(fault.why)
+        except MalformedJson:
+            why = "it is not strict JSON"
+        self._door.surface.abilities.shuts_contents(why)
+        return unread(id_)
 
 
 async def side_by_side(calls: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:

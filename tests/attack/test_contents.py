@@ -59,6 +59,7 @@ async def scene(opened):
     if opened.gate.own_plane is not None:  # else what it saw of the server first stays
         for door in opened.gate.plane._live().doors.values():
             door.surface.abilities.contents = True
+            door.surface.abilities._told_shut = False
     yield opened
     await opened.check()
 
@@ -251,6 +252,7 @@ async def test_L052_content_that_cannot_be_asked_for_fails_the_exchange(scene, l
     scene.server.lie("Binary?", searchset())
     assert await gone(scene)
     assert not await gone(scene, "other")
+    assert any("it answered 403 to a read of Binary" in line for line in scene.trap.heard)
 
 
 @pytest.mark.parametrize(("way", "calls"), [(SERVERS["gives them whole"], 5), (400, 50)], ids=["searches", "reads"])
