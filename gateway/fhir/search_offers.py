@@ -91,7 +91,8 @@ class Offers:
             if type_ in _NO_ENDPOINT:
                 continue
             standing = dict(_standing(table, type_, refused))
-            offered = {name: table.of(type_)[name] for name, found in standing.items() if found is Standing.SEEN}
+            known = table.of(type_)
+            offered = {name: known[name] for name, found in standing.items() if found is Standing.SEEN}
             self._offers[type_] = Offer(
                 type_,
                 type_ not in no_patient_types,

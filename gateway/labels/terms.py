@@ -111,12 +111,24 @@ _COMMON: Final = frozenset(
 class TermIndex:
     """Every term list in one screen. Immutable once made; `revision` names the lists and versions in it."""
 
-    __slots__ = ("_ascii_keys", "_aside", "_beside", "_exact", "_keys", "_lists", "_phrases", "_whole", "revision")
+    __slots__ = (
+        "_ascii_keys",
+        "_aside",
+        "_beside",
+        "_exact",
+        "_keys",
+        "_limited",
+        "_lists",
+        "_phrases",
+        "_whole",
+        "revision",
+    )
 
     def __init__(
         self, lists: Iterable[TermList] = (), threshold: float = 0.0, by_list: Mapping[str, float] | None = None
     ) -> None:
         self._lists = tuple(lists)
+        self._limited: dict[tuple[float, frozenset[tuple[str, float]]], TermIndex] = {}
         hits: dict[str, tuple[Hit, ...]] = {}
         whole: dict[str, tuple[Hit, ...]] = {}
         exact: dict[str, tuple[Hit, ...]] = {}
@@ -152,8 +164,13 @@ class TermIndex:
         return frozenset(one.name for one in self._lists)
 
     def limited(self, threshold: float, by_list: Mapping[str, float]) -> "TermIndex":
-        """Give the index of the same lists with other thresholds."""
-        return TermIndex(self._lists, threshold, by_list)
+        """Give the index of the same lists with other thresholds; it is made once for all profiles that have these."""
+        asked = threshold, frozenset(by_list.items())
+        found = self._limited.get(asked)
+        if found is None:
+            found = self._limited[asked] = TermIndex(self._lists, threshold, by_list)
+            found._limited = self._limited  # of the same lists
+        return found
 
     def find(self, texts: Sequence[TextAt]) -> list[tuple[str, Hit]]:
         """What the texts mention, each with the pointer of its text."""

@@ -91,3 +91,14 @@ def test_every_group_that_was_not_checked_says_so(lists):
         for group in one.groups:
             if group.source.startswith("general knowledge"):
                 assert (group.confidence or one.confidence) <= 0.7, one.name
+
+
+def test_an_index_is_made_once_for_each_set_of_thresholds():
+    """Profiles with the same thresholds share an index; other thresholds have their own, whatever was asked before."""
+    words = TermIndex([TermList(**HEAD, name="t", groups=(TermGroup(("SUD",), ("detox",), confidence=0.4),))])
+    for index, asked in ((CodeIndex([code_list(sure=0.4)]), Coding(ICD, "X10")), (words, [TextAt("/a", "detox")])):
+        strict, lax = index.limited(0.8, {}), index.limited(0.8, {}).limited(0.3, {})
+        assert strict is index.limited(0.8, {}) is lax.limited(0.8, {})
+        assert lax is index.limited(0.3, {}) is not index.limited(0.3, {"a": 0.5})
+        assert [] == list(strict.find(asked))
+        assert [] != index.find(asked) == lax.find(asked)
