@@ -38,7 +38,9 @@ _SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     US_CCN: ("2.16.840.1.113883.4.336",),
     US_DEA: ("2.16.840.1.113883.4.814",),
 }
-_TYPES: Final = frozenset({"terminology.hl7.org/codesystem/v2-0203", "hl7.org/fhir/v2/0203", "2.16.840.1.113883.18.108"})
+_TYPES: Final = frozenset(
+    {"terminology.hl7.org/codesystem/v2-0203", "hl7.org/fhir/v2/0203", "2.16.840.1.113883.18.108"}
+)
 _OID: Final = re.compile(r"(?:urn:oid:)?([0-2](?:\.(?:0|[1-9]\d*))+)", re.IGNORECASE)
 
 

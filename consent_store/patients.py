@@ -64,9 +64,7 @@ def identifiers_of(resource: Tree) -> tuple[Identifier, ...]:
     ignored: Notes = []
     pairs = ((system_of(one), one.get("value")) for _, one in objects(_listed(resource), "identifier", "", ignored))
     return tuple(
-        Identifier(system, value)
-        for system, value in pairs
-        if system is not None and isinstance(value, str) and value
+        Identifier(system, value) for system, value in pairs if system is not None and isinstance(value, str) and value
     )
 
 

@@ -21,6 +21,7 @@ from gateway.decision.consents import Relations
 from gateway.decision.consents.relations import objects, reference_of, spelled
 from gateway.decision.facts import Facts
 from gateway.decision.model import Direction
+from gateway.decision.program_names import ProgramNames
 from gateway.decision.pushed import is_pushed
 from gateway.directory.model import Participant
 from gateway.fhir.bundle import Bundle
@@ -86,6 +87,7 @@ class Sources:
             for system in party.identifier_systems
         }
         self._programs = any(party.part2_program for party in facts.directory.participants.values())
+        self._called = ProgramNames(facts.directory, facts.exchange.recipient.id)
         labels = bundle.security if bundle is not None and bundle.type in _LABELLED_WHOLE else ()
         self._bundle_is_part2 = any(_says_part2(labels_of(coding, "")) for coding in labels) or self._signed_by(bundle)
         self._propagation = Propagation(
@@ -202,14 +204,16 @@ class Sources:
 
     # What a reference names ------------------------------------------------------------------------------------------
     def mentions(self, view: ResourceView) -> dict[str, str]:
-        """Give the references of a record that name a Part 2 program, or someone of one, without being its source, and
-        the numbers that a program gave: pointer → participant id. They tell that the patient has to do with it
-        (labels.md section 10)."""
+        """Give the references of a record that name a Part 2 program, or someone of one, without being its source, the
+        texts that have a program's name, and the numbers that a program gave: pointer → which (see `Source`). They tell
+        that the patient has to do with it (labels.md section 10)."""
         if not self._programs:
             return {}
         own = {found.at for found in source_references(view)}
         found_here = ((found.at, self.kind(view, found)) for found in view.references if found.at not in own)
         named = {at: participant for at, (kind, participant) in found_here if kind is SourceKind.PART2}
+        at_references = tuple(f"{found.at}/" for found in view.references)
+        named |= {at: told for at, told in self._called.in_texts(view) if not at.startswith(at_references)}
         if not (named or self._systems):
             return {}
         found_numbers = view.identifiers
@@ -224,6 +228,13 @@ class Sources:
     def kind(self, view: ResourceView, found: ReferenceAt, steps: int = _STEPS) -> _Found:
         """Say what the source behind one reference is, and which participant ("" unknown); None for a reference that
         names no organisation (a person of whom no role is known, a patient's device)."""
+        known = self._known_kind(view, found, steps)
+        if self._called and known[0] is not SourceKind.PART2 and not self.registered(view, found):
+            called = self._called.of_reference(view, found, self.resolve(view, found).views)
+            return (SourceKind.PART2, called) if called is not None else known
+        return known
+
+    def _known_kind(self, view: ResourceView, found: ReferenceAt, steps: int) -> _Found:
         if found.identifier is not None:
             return self._kind(view, found, steps)
         # Then it rests on what the text leads to alone, which for the same text is the same value.

@@ -22,7 +22,8 @@ class SourceKind(StrEnum):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One source a record names: the pointer of the reference, what it is, and the participant's id ("" unknown)."""
+    """One source a record names: the pointer of the reference, what it is, and the participant's id ("" unknown; of a
+    program known by its name alone what no participant is called, so that nothing is permitted for its sake)."""
 
     at: str
     kind: SourceKind

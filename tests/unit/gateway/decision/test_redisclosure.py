@@ -70,6 +70,11 @@ def test_who_got_it_under_a_consent_for_all_of_it_may_pass_it_on():
         assert redisclosure(case(form(*ALL), purpose=purpose)) is True, purpose
 
 
+def test_a_program_known_by_its_name_alone_let_nobody_pass_anything_on():
+    """L092: the record is withheld as that program's; whether it is, nobody can say who would permit."""
+    assert redisclosure(case(form(*ALL), programs=("by name: program",))) is False
+
+
 @pytest.mark.parametrize(
     "changed",
     [
