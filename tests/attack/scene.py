@@ -215,6 +215,10 @@ class Scene(NamedTuple):
         found = await self.gate.send("POST", f"{self.gate.control}/fhir/Consent", said, json.dumps(consent).encode())
         assert 201 == found.status, found.body
 
+    def logged(self, words: str) -> bool:
+        """Say whether a line of the gateway's log since the test began has these words."""
+        return any(words in line for line in self.trap.heard) or words.encode() in self.trap.log()[self.trap.skipped :]
+
     async def reload(self) -> None:
         """Have an operator make the gateway read its files, and what the server says of itself, anew."""
         said = {"Authorization": f"Bearer {self.gate.token('operator', roles=['operator'])}"}
