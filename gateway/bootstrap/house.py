@@ -114,7 +114,7 @@ class House:
         whole_offers, part_offers = offers
         upstream = self.upstreams[route.tenant, route.name]
         abilities = Abilities(upstream, self._limits)
-        surface = surface_of(route, policy, Projector(tools.elements, read_reading()), abilities)
+        surface = surface_of(route, owner, policy, Projector(tools.elements, read_reading()), abilities)
         return Door(
             route=route,
             owner=owner,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from consent_store.identifier_systems import system_of
 from gateway.policy.matching import IdentifierMatch
 
+_PUBLISHED: Final = "/fhir/sid/"  # tells of no kind
 _WORDS: Final = re.compile(r"[a-z0-9]+")
 
 
@@ -23,7 +24,11 @@ def is_of_kind(item: Mapping[str, Any], wanted: IdentifierMatch) -> bool:
         return True
     if any(f"{one.get('system')}|{one.get('code')}" in wanted.types for one in listed):
         return True
-    texts = [item.get("system"), kind.get("text") if isinstance(kind, dict) else None]
+    system = item.get("system")
+    texts = [
+        system.replace(_PUBLISHED, "/") if isinstance(system, str) else None,
+        kind.get("text") if isinstance(kind, dict) else None,
+    ]
     texts += [assigner.get("display") if isinstance(assigner, dict) else None]
     texts += [one.get(name) for one in listed for name in ("code", "display")]
     said = [f" {' '.join(_WORDS.findall(text.lower()))} " for text in texts if isinstance(text, str)]

@@ -4,12 +4,13 @@ Rules of this file (45 CFR 164.502(b), 164.514(d); leaks.md L040)
 1. A profile names the elements by type, class of recipient and purpose; types it does not name stay as they are.
 2. The sets bind where the rule that permits carries the duty; a permit without it (treatment, the patient, an
    authorisation alone) is not bound. A set that names rules binds where nothing but these permits: an authorisation
-   beside them frees (164.502(b)(2)(iii)). Of several sets that bind an element stays only where all of them name it.
+   beside them frees (164.502(b)(2)(iii)). One that names categories binds their records, whoever permits. Of several
+   sets that bind an element stays only where all of them name it.
 3. What R4 requires stays, and with it identity, language, labels and what is contained: the rest goes without a marker.
 4. A list of a claim that goes takes along the numbers that point into it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.decision.claims import POINTERS
@@ -45,9 +46,13 @@ def binding(kind: str, sets: Sets, ruling: Ruling) -> tuple[frozenset[str], ...]
     if kind not in sets:
         return ()
     permits = {cause.rule for cause in ruling.causes if cause.effect == "permit"}
-    return tuple(
-        one.elements[kind] for one in sets[kind] if (permits <= one.rules if one.rules else DUTY in ruling.obligations)
-    )
+    return tuple(one.elements[kind] for one in sets[kind] if _binds(one, permits, ruling))
+
+
+def _binds(one: MinimumNecessary, permits: Collection[str], ruling: Ruling) -> bool:
+    if one.data:
+        return not one.data.isdisjoint(ruling.categories)
+    return one.rules.issuperset(permits) if one.rules else DUTY in ruling.obligations
 
 
 def necessary_edits(view: ResourceView, named: Sequence[frozenset[str]], elements: Elements) -> tuple[Edit, ...]:
@@ -79,6 +84,8 @@ def _exists(kind: str, path: str, elements: Elements) -> bool:
 
 def _speaks(one: MinimumNecessary, policy: Policy, exchange: Exchange) -> bool:
     if not party_matches(one.recipient, exchange.recipient, policy):
+        return False
+    if not party_matches(one.discloser, exchange.discloser, policy):
         return False
     return not one.purposes or any(purpose_is_a(exchange.purpose, purpose) for purpose in one.purposes)
 

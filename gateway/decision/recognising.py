@@ -1,10 +1,10 @@
 """Which categories of a policy a record has.
 
 Rules of this file
-1. A category is recognised from content, labels and source: type, published codes, labels, who discloses, who wrote
-   it, kinds of identifiers. Never from a name that a client sends.
+1. A category is recognised from content, labels and source: type, published codes, words, labels, who discloses, who
+   wrote it, kinds of identifiers. Never from a name that a client sends.
 2. What type and labels settle is settled once for all records alike, and so is what follows from their codes;
-   identifiers and writers are looked at in each record, and only for the categories that they may still decide.
+   identifiers, words and writers are looked at in each record, and only for the categories that they may still decide.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +14,11 @@ import msgspec
 from gateway.decision.identifier_kinds import is_of_kind
 from gateway.decision.model import Exchange
 from gateway.decision.rules import party_matches
+from gateway.decision.wording import is_said, plain
 from gateway.fhir.terminology import sensitivity_is_a
 from gateway.fhir.view import ResourceView
 from gateway.labels.model import Labels
-from gateway.policy.matching import CategoryMatch, Codes, IdentifierMatch
+from gateway.policy.matching import CategoryMatch, Codes, IdentifierMatch, Words
 from gateway.policy.model import Policy
 
 _Label = tuple[str, frozenset[str], frozenset[str], int, bool, bool]
@@ -31,16 +32,24 @@ class _Way(msgspec.Struct, frozen=True):
     identifiers: IdentifierMatch | None
     own: bool | None
     without: tuple["_Way", ...]
+    words: Words | None = None
+    code_words: Words | None = None
+    named: frozenset[str] | None = None
 
     @property
     def certain(self) -> bool:
         """Whether every record alike is recognised."""
-        return not self.without and self.codes is None and self.identifiers is None and self.own is None
+        return not self.without and self.codes is None and not self._looks
+
+    @property
+    def _looks(self) -> bool:
+        asked = (self.identifiers, self.own, self.words, self.code_words, self.named)
+        return any(one is not None for one in asked)
 
     @property
     def looks(self) -> bool:
-        """Whether more is asked of a record than its codes: its identifiers, or who wrote it."""
-        return self.identifiers is not None or self.own is not None or any(one.looks for one in self.without)
+        """Whether more is asked of a record than its codes: its identifiers, its words, or who wrote it."""
+        return self._looks or any(one.looks for one in self.without)
 
 
 _Asked = tuple[tuple[str, tuple[_Way, ...]], ...]
@@ -68,7 +77,8 @@ class Recogniser:
             if (matches := tuple(_specialised(category.any, policy, exchange)))
         ]
         self._settled: dict[_Label, _Settled] = {}
-        asked = [one.codes for _, ways in self._categories for way in ways for one in (way, *way.without) if one.codes]
+        self._read: tuple[ResourceView | None, str] = (None, "")
+        asked = [one.codes for _, ways in self._categories for way in ways for one in _every(way) if one.codes]
         self._exact = frozenset().union(*(codes.exact for codes in asked))
         self._beginnings: dict[str, tuple[str, ...]] = {}
         for system, start in sorted(frozenset(beginning for codes in asked for beginning in codes.beginnings)):
@@ -130,7 +140,25 @@ class Recogniser:
             return False
         if way.own is not None and way.own is not self._own(view):
             return False
-        return not any(self._in(one, view, codes) for one in way.without)
+        return self._worded(way, view) and not any(self._in(one, view, codes) for one in way.without)
+
+    def _worded(self, way: _Way, view: ResourceView) -> bool:
+        if way.named is not None and not self._is_named(view, way.named):
+            return False
+        if way.words is not None and not is_said(way.words, self._texts(view)):
+            return False
+        return way.code_words is None or is_said(way.code_words, _codes_as_words(view))
+
+    def _texts(self, view: ResourceView) -> str:
+        """Give all texts and displays of a record as plain words; of the same record they are read once."""
+        if self._read[0] is not view:
+            self._read = (view, "|".join([plain(one.text) for one in view.texts]))
+        return self._read[1]
+
+    @staticmethod
+    def _is_named(view: ResourceView, names: frozenset[str]) -> bool:
+        said = {plain(one.text).strip() for one in view.texts if one.at.startswith("/code/")}
+        return bool(said) and said <= names
 
     def _settle(self, resource_type: str, labels: Labels) -> _Settled:
         certain = set[str]()
@@ -158,13 +186,23 @@ def _left(match: CategoryMatch, resource_type: str, labels: Labels) -> _Way | No
     without = tuple(way for one in match.without if (way := _left(one, resource_type, labels)) is not None)
     if any(way.certain for way in without):
         return None
-    return _Way(match.codes, match.identifiers, match.own, without)
+    return _Way(match.codes, match.identifiers, match.own, without, match.words, match.code_words, match.named)
+
+
+def _every(match: CategoryMatch) -> Iterator[CategoryMatch]:
+    yield match
+    for one in match.without:
+        yield from _every(one)
+
+
+def _codes_as_words(view: ResourceView) -> str:
+    return "|".join([plain(f"{one.coding.system} {one.coding.code}") for one in view.codings])
 
 
 def _specialised(matches: tuple[CategoryMatch, ...], policy: Policy, exchange: Exchange) -> Iterator[CategoryMatch]:
     for match in matches:
         if match.source is None or party_matches(match.source, exchange.discloser, policy):
-            yield match
+            yield msgspec.structs.replace(match, without=tuple(_specialised(match.without, policy, exchange)))
 
 
 def _labelled(match: CategoryMatch, labels: Labels) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 from consent_store.model import Coding
 from gateway.directory.vocabulary import ATTRIBUTES
 from gateway.fhir.terminology import purpose_of
-from gateway.policy.matching import Category, PartyMatch
+from gateway.policy.matching import Category, PartyMatch, Words
 from gateway.policy.model import (
     DefaultDeny,
     Labelling,
@@ -45,6 +45,7 @@ class Draft(msgspec.Struct):
     files: dict[str, frozenset[str]] = {}
     zone: str | None = None
     parts: Parts | None = None
+    vocabularies: dict[str, Words] = {}
     strips: dict[str, Strip] = {}
     necessary: dict[str, MinimumNecessary] = {}
     unlabelled: Unlabelled | None = None
@@ -56,6 +57,7 @@ def draft_of(name: str) -> Draft:
     """Give a draft in which one name stands for a type, kind, category, switch and rule: what a reader needs to run."""
     draft = Draft([], [], {name}, {name: frozenset()}, frozenset(), {}, {}, {})
     draft.categories[name] = Category(name, "", ())
+    draft.vocabularies[name] = Words(frozenset())
     draft.switches[name] = Switch(name, "", value=False)
     draft.rules[name] = Rule(id=name, layer=Layer.LAW, effect=RuleEffect.OBLIGE, says="", cite="")
     return draft

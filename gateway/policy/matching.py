@@ -27,6 +27,14 @@ class Codes(msgspec.Struct, frozen=True):
     beginnings: tuple[tuple[str, str], ...] = ()
 
 
+class Words(msgspec.Struct, frozen=True):
+    """Whole words and phrases in any letter case; `nnn` stands for a number of three digits or more. What is set
+    `aside` is not read: `cardiac arrest` tells of no arrest."""
+
+    said: frozenset[str]
+    aside: frozenset[str] = frozenset()
+
+
 class IdentifierMatch(msgspec.Struct, frozen=True):
     """Identifiers of a kind: of one of `systems`, of one of the `types` (`system|code`), or with a word or phrase of
     `words` in its system, its type or the name of who assigned it."""
@@ -38,7 +46,8 @@ class IdentifierMatch(msgspec.Struct, frozen=True):
 
 class CategoryMatch(msgspec.Struct, frozen=True):
     """One way of recognising a category; every part that is given must hold. `source` is who discloses; `without` are
-    ways of being recognised of which none may hold; `own`: the discloser wrote it."""
+    ways of being recognised of which none may hold; `own`: the discloser wrote it. `words` are of any text or
+    display of the record, `code_words` of its codes and their systems; `named`: its `code` says nothing else."""
 
     types: frozenset[str] | None = None
     sensitivities: frozenset[str] | None = None  # one of them, or a code beneath one of them
@@ -50,6 +59,9 @@ class CategoryMatch(msgspec.Struct, frozen=True):
     source: PartyMatch | None = None
     identifiers: IdentifierMatch | None = None
     own: bool | None = None
+    words: Words | None = None
+    code_words: Words | None = None
+    named: frozenset[str] | None = None
     without: tuple["CategoryMatch", ...] = ()
 
 

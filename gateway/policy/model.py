@@ -194,8 +194,9 @@ class Strip(msgspec.Struct, frozen=True):
 
 class MinimumNecessary(msgspec.Struct, frozen=True):
     """Of the types it names, the elements that a class of recipients gets for these purposes (empty: any), where the
-    rule that permits carries the duty. With `rules`: where these alone permit, whatever they oblige to. A path may lead
-    into a structure (`contact.name`) or name a choice (`x[x]`)."""
+    rule that permits carries the duty. With `rules`: where these alone permit, whatever they oblige to. With `data`:
+    of records of these categories, whoever permits. A path may lead into a structure (`contact.name`) or name a choice
+    (`x[x]`)."""
 
     id: str
     says: str
@@ -204,6 +205,8 @@ class MinimumNecessary(msgspec.Struct, frozen=True):
     purposes: tuple[Coding, ...]
     elements: Mapping[str, frozenset[str]]
     rules: frozenset[str] = frozenset()
+    discloser: PartyMatch = PartyMatch()
+    data: frozenset[str] = frozenset()
 
 
 class Switch(msgspec.Struct, frozen=True):

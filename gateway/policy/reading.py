@@ -17,7 +17,15 @@ import msgspec
 from gateway.errors import ProfileError
 from gateway.policy.draft import Draft
 from gateway.policy.model import DefaultDeny, Policy, Strip, Switch
-from gateway.policy.reading_data import category_of, identifiers_of, labelling_of, necessary_of, parts_of, unlabelled_of
+from gateway.policy.reading_data import (
+    category_of,
+    identifiers_of,
+    labelling_of,
+    necessary_of,
+    parts_of,
+    unlabelled_of,
+    vocabulary_of,
+)
 from gateway.policy.reading_rules import REASONS, read_flow
 from gateway.strict_yaml import Node, Scanned, scan, tree_of
 
@@ -127,6 +135,7 @@ def read_profile(node: Node, draft: Draft) -> None:
     draft.types.update(node.at("types").texts())
     for kind, members in node.at("kinds").entries():
         draft.kinds[kind] = draft.kinds.get(kind, frozenset()) | {m.one_of(draft.types) for m in members.items()}
+    draft.vocabularies |= {key: vocabulary_of(words) for key, words in node.at("vocabularies").entries()}
     _read_defaults(node, draft)
     for key, category in node.at("categories").entries():
         draft.categories[key] = category_of(key, category, draft)

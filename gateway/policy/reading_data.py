@@ -5,21 +5,46 @@ Rules of this file
 2. A level, a share or a code that cannot be read is an error, never a default.
 """
 
+import re
+from typing import Final
+
 import msgspec
 
 from gateway.fhir.confidentiality import Confidentiality
 from gateway.policy.draft import Draft, names_of, party_of, purpose_at
-from gateway.policy.matching import Category, CategoryMatch, Codes, IdentifierMatch
+from gateway.policy.matching import Category, CategoryMatch, Codes, IdentifierMatch, Words
 from gateway.policy.model import Labelling, MinimumNecessary, PartRule, Parts, Unlabelled
 from gateway.strict_yaml import Node
+
+_PLAIN: Final = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*")
 
 
 def category_of(key: str, node: Node, draft: Draft) -> Category:
     """Read a category by its ways of being recognised. Raises ProfileError."""
-    matches = tuple(_match(match, draft) for match in node.at("any").items())
+    matches = tuple(way for match in node.at("any").items() for way in _ways(match, draft))
     if not matches:
         raise node.wrong("has no way of being recognised")
     return Category(key, node.at("says").text(), matches)
+
+
+def vocabulary_of(node: Node) -> Words:
+    """Read words for one matter, and what is set aside of them. Raises ProfileError."""
+    node.at("says").text()
+    words = Words(
+        frozenset(_plain(item) for item in node.at("words").items()),
+        frozenset(_plain(item) for item in node.at("set_aside").items()),
+    )
+    if not words.said:
+        raise node.wrong("has no words")
+    return words
+
+
+def _ways(node: Node, draft: Draft) -> tuple[CategoryMatch, ...]:
+    """Read one way, or all those of another category (`is`)."""
+    same = node.at("is")
+    if same.present and (ways := draft.categories[same.one_of(draft.categories)].any):
+        return ways
+    return (_match(node, draft),)
 
 
 def _match(node: Node, draft: Draft) -> CategoryMatch:
@@ -36,11 +61,26 @@ def _match(node: Node, draft: Draft) -> CategoryMatch:
         source=party_of(node.at("source"), draft) if node.at("source").present else None,
         identifiers=identifiers_of(node.at("identifiers")) if node.at("identifiers").present else None,
         own=own.flag() if own.present else None,
-        without=tuple(_match(one, draft) for one in node.at("without").items()),
+        words=_words(node.at("words"), draft),
+        code_words=_words(node.at("code_words"), draft),
+        named=frozenset(_plain(item) for item in node.at("named").items()) or None,
+        without=tuple(way for one in node.at("without").items() for way in _ways(one, draft)),
     )
     if msgspec.structs.replace(match, without=()) == CategoryMatch():
         raise node.wrong("recognises nothing")
     return match
+
+
+def _words(node: Node, draft: Draft) -> Words | None:
+    return draft.vocabularies[node.one_of(draft.vocabularies)] if node.present else None
+
+
+def _plain(item: Node) -> str:
+    """Read words as a text is read: in small letters, with single spaces, nothing but letters and digits."""
+    text = item.text()
+    if not _PLAIN.fullmatch(text):
+        raise item.wrong("words are small letters and digits with single spaces between them")
+    return text
 
 
 def _codes(node: Node) -> Codes:
@@ -70,6 +110,10 @@ def necessary_of(key: str, node: Node, draft: Draft) -> MinimumNecessary:
     elements = {kind: frozenset(paths.texts()) for kind, paths in node.at("elements").entries()}
     if not elements or not all(elements.values()):
         raise node.wrong("names no elements")
+    rules = frozenset(node.at("rules").texts())
+    data = frozenset(item.one_of(draft.categories) for item in node.at("data").items())
+    if draft.chain and rules and data:  # the schema reads both
+        raise node.wrong("names rules or data, not both")
     return MinimumNecessary(
         key,
         node.at("says").text(),
@@ -77,7 +121,9 @@ def necessary_of(key: str, node: Node, draft: Draft) -> MinimumNecessary:
         party_of(node.at("to"), draft),
         tuple(purpose_at(item) for item in node.at("purposes").items()),
         elements,
-        frozenset(node.at("rules").texts()),
+        rules,
+        party_of(node.at("from"), draft),
+        data,
     )
 
 

@@ -23,6 +23,9 @@ _SAMPLES: Final[Mapping[str, str]] = {
     "extends": "base",
     "threshold": "0.5",
     "lists": "0.5",
+    "words": "x",
+    "set_aside": "x",
+    "named": "x",
 }
 _ENTRIES: Final = {"attributes": "usda_funding"}
 # Lists whose members may hold such a list again.

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway.decision.rules import party_matches
+from gateway.directory.model import Participant
 from gateway.errors import NotSupported
 from gateway.fhir.interaction import REFUSALS, Interaction, Kind, Opened, Unoffered
 from gateway.policy.model import Policy
@@ -59,13 +61,18 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True):
         return bool(policy.kinds_of(participant_type) & policy.parts.whole_for)
 
 
-def surface_of(route: Route, policy: Policy, projector: Projector, abilities: Abilities) -> Surface:
-    """Give the surface of a route under a policy."""
+def surface_of(route: Route, owner: Participant, policy: Policy, projector: Projector, abilities: Abilities) -> Surface:
+    """Give the surface of a route under a policy. `owner` is the participant whose records the route gives."""
     return Surface(
         opened=Opened(route.history, route.terminology, route.writes),
         projector=projector,
         abilities=abilities,
         in_part=frozenset(policy.parts.types),
-        trimmed=frozenset(name for one in policy.minimum_necessary for name in one.elements),
+        trimmed=frozenset(
+            name
+            for one in policy.minimum_necessary
+            if party_matches(one.discloser, owner, policy)
+            for name in one.elements
+        ),
         definitions=policy.no_patient_types,
     )

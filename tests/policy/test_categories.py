@@ -11,14 +11,19 @@ import pytest
 from gateway import bootstrap
 from gateway.facts.answer import answer
 from gateway.policy.matching import CategoryMatch
+from gateway.policy.reading_data import vocabulary_of
+from gateway.strict_yaml import load
 
 SHELF = bootstrap.read_shelf()
 DOCS = Path(__file__).parents[2] / "docs"
+PROFILES = Path(__file__).parents[2] / "profiles"
 PAGE = (DOCS / "categories.md").read_text(encoding="utf-8")
 SECTION = re.compile(
     r"^## `(?P<word>\w+)`\n\n(?P<says>.*) Disclosed here by an? `(?P<by>\w+)`\.\n\n```json\n(?P<record>.*)\n```$",
     re.MULTILINE,
 )
+WRITTEN = load((PROFILES / "us-programs" / "profile.yaml").read_text(encoding="utf-8"), "us-programs")
+SHELF_WORDS = {vocabulary_of(node): name for name, node in WRITTEN.at("vocabularies").entries()}
 FOUND = {found["word"]: found for found in SECTION.finditer(PAGE)}
 
 
@@ -82,7 +87,7 @@ def row(name: str) -> str:
     return f"| `{name}` | {ways} |"
 
 
-def told(way: CategoryMatch) -> str:  # noqa: C901  one line for each part
+def told(way: CategoryMatch) -> str:  # noqa: C901, PLR0912  one line for each part
     """Tell one way: types, labels, codes, who discloses, identifiers, and what must not hold."""
     parts = []
     if way.types:
@@ -108,6 +113,12 @@ def told(way: CategoryMatch) -> str:  # noqa: C901  one line for each part
     if way.identifiers:
         parts.append("an identifier " + ", ".join(sorted(way.identifiers.systems | way.identifiers.types)))
         parts.append("or with the word " + ", ".join(sorted(way.identifiers.words)))
+    if way.named:
+        parts.append("its `code` says nothing but " + ", ".join(sorted(way.named)))
+    for matter, words in (("", way.words), (" in a code", way.code_words)):
+        if words:
+            lists = SHELF_WORDS[words]
+            parts.append(f"with a word of `{lists}`{matter}")
     if way.own:
         parts.append("the discloser is its only registered source")
     if way.without:

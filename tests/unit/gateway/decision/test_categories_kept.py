@@ -7,7 +7,7 @@ import pytest
 
 from gateway.decision.recognising import Recogniser
 from gateway.labels.model import Confidentiality, Labels
-from gateway.policy.matching import Category, CategoryMatch, Codes, IdentifierMatch
+from gateway.policy.matching import Category, CategoryMatch, Codes, IdentifierMatch, Words
 from tests.consent_questions import exchange, view
 from tests.questions import SHELF
 
@@ -73,6 +73,9 @@ WAYS = {
         {"identifier": [SSN]},
         LABELS[0],
     ),
+    "a word": (CategoryMatch(words=Words(frozenset({"some word"}))), {"title": "Some word."}, LABELS[0]),
+    "a word of a code": (CategoryMatch(code_words=Words(frozenset({"pc nnn"}))), {"code": "PC459"}, LABELS[0]),
+    "its name": (CategoryMatch(named=frozenset({"in custody"})), {"code": {"text": "In custody"}}, LABELS[0]),
     "its writer": (CategoryMatch(own=True), {"id": "own"}, LABELS[0]),
     "another's": (CategoryMatch(own=False), {"id": "another", "resourceType": "Encounter"}, LABELS[0]),
     "a sensitivity": (CategoryMatch(sensitivities=frozenset({"HIV"})), {}, labelled(sensitivities=frozenset({"HIV"}))),
@@ -89,7 +92,7 @@ def test_each_way_of_recognising_recognises(way):
     """Alone, beside what makes another exception, and not a record without it."""
     match, elements, labels = WAYS[way]
     code = elements.get("code")
-    coded = {"code": {"coding": [{"system": LOINC, "code": code}]}} if code else {}
+    coded = {"code": {"coding": [{"system": LOINC, "code": code}]}} if isinstance(code, str) else {}
     has = view(PLAIN | elements | coded)
     lacks = view(PLAIN | ({"id": "own"} if way == "another's" else {}))
     exception = CategoryMatch(types=frozenset({"Claim"}))

@@ -42,6 +42,11 @@ default_deny:
   reason: law_other
   says: Nothing permits it.
   cite: the house
+vocabularies:
+  matter:
+    says: Words of a matter.
+    words: [arrest]
+    set_aside: [cardiac arrest]
 categories:
   visit:
     says: A visit.
@@ -67,8 +72,15 @@ categories:
           types: ["urn:x|SS"]
           words: [ssn]
         own: true
+        words: matter
+        code_words: matter
+        named: [in custody]
         without:
           - types: [Claim]
+  call:
+    says: What a visit is.
+    any:
+      - is: visit
 files:
   page: [visit]
 switches:
@@ -92,6 +104,14 @@ minimum_necessary:
     rules: [goes]
     elements:
       Patient: [name]
+  fewer:
+    says: Fewer of a visit.
+    cite: the house
+    from:
+      types: [clinic]
+    data: [visit]
+    elements:
+      Encounter: [status]
 drops: []
 """
 FLOWS = """\
@@ -181,10 +201,11 @@ def refusal(**texts: str) -> str | None:
 
 # Names that an author chooses: another one is another name, and an error only where the first is used.
 CHOSEN = {"Claimx", "Binaryx", "listedx", "pagex", "numberx", "fewx", "Patientx", "providerx", "visitx", "choicex"}
+CHOSEN |= {"fewerx", "callx", "Encounterx", "matterx"}
 # What is told where the key that is missed belongs to what its neighbours make.
 MISSED = re.compile(
     r"whole/(profile|flows)\.yaml:\d+: [\w.\[\]]+: "
-    r"(is missing|.* is not one of|recognises nothing|names no elements|has no way of being recognised)"
+    r"(is missing|.* is not one of|recognises nothing|names no elements|has no way of being recognised|has no words)"
     r"|parts, unlabelled and default_deny must be stated"
 )
 
@@ -230,6 +251,13 @@ def test_a_value_of_another_kind_is_named_with_file_and_line(file, number):
         ("profile", ("usda_funding: false", "usda_fund: false"), "`usda_fund` is not one of"),
         ("profile", ("unknown: false", "unknown: no"), "must be true or false"),
         ("profile", ("unread_label: false", "unread_label: no"), "must be true or false"),
+        ("profile", ("        words: matter", "        words: matters"), "`matters` is not one of"),
+        ("profile", ("named: [in custody]", "named: [In custody]"), "words are small letters and digits"),
+        ("profile", ("set_aside: [cardiac arrest]", "set_aside: [x-y]"), "words are small letters and digits"),
+        ("profile", ("words: [arrest]", "words: []"), "has no words"),
+        ("profile", ("- is: visit", "- is: visits"), "`visits` is not one of"),
+        ("profile", ("data: [visit]", "data: [visits]"), "`visits` is not one of"),
+        ("profile", ("rules: [goes]", "rules: [goes]\n    data: [visit]"), "rules or data, not both"),
         ("profile", ("page: [visit]", "page: [visits]"), "`visits` is not one of"),
         ("profile", ("drops: []", "drops: [nothing]"), "no rule `nothing` to drop"),
         ("profile", ("extends: []", "extends: [nobody]"), "no profile `nobody`"),
