@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from gateway import bootstrap, clock
-from gateway.demo.upstream import serve
+from gateway import clock
 from gateway.identity.dev_issuer import ALGORITHM, new_key, public_keys, sign
-from gateway.settings import DEVELOPMENT_ISSUER, parse_settings
+from gateway.settings import DEVELOPMENT_ISSUER
 from tests.cases.servers import Servers
 from tests.cases.stage import Stage, stages
+from tests.served_planes import served_planes
 from tests.stub_upstream import stub_upstream
 
 AUDIENCE = "urn:example:gateway"
@@ -90,24 +90,20 @@ async def gateway(
 ) -> AsyncIterator[tuple[Door, list[Stage]]]:
     """Set one gateway up for all cases while the block lasts."""
     servers = Servers()
-    late_data, late_control = _Late(), _Late()
-    async with stub_upstream(servers) as stub, serve(late_data) as data, serve(late_control) as control:
+    key = new_key()
+    async with stub_upstream(servers) as stub:
         staged = stages(cases, vocabulary, f"http://127.0.0.1:{stub.port}")
         for stage in staged:
             servers.hold(stage.name, stage.held)
-        key = _files(staged, data, control, folder)
-        text = (folder / "gateway.yaml").read_text()
         async with (
-            bootstrap.build(parse_settings(text, "gateway.yaml"), folder) as planes,
+            served_planes(lambda data, control: _files(staged, data, control, key, folder), folder) as served,
             aiohttp.ClientSession() as session,
         ):
-            late_data.app, late_control.app = planes.data, planes.control
-            yield Door(data, control, key, session, servers), staged
+            yield Door(served.data, served.control, key, session, servers), staged
 
 
-def _files(staged: Iterable[Stage], data: str, control: str, folder: Path) -> str:
-    """Write the files of the gateway (JSON is YAML); gives the key of the tokens' issuer."""
-    key = new_key()
+def _files(staged: Iterable[Stage], data: str, control: str, key: str, folder: Path) -> str:
+    """Write the files of the gateway, where `key` is the tokens' issuer's; gives the settings (JSON is YAML)."""
     several = list(staged)
     directory = {
         "participants": [one for stage in several for one in stage.participants()],
@@ -127,12 +123,12 @@ def _files(staged: Iterable[Stage], data: str, control: str, folder: Path) -> st
         "issuers": [issuer],
         "tenants": {"t": {"routes": {stage.name: stage.route(data) for stage in several}}},
     }
-    texts = {"gateway.yaml": settings, "directory.yaml": directory}
-    for name, tree in texts.items():
-        (folder / name).write_text(json.dumps(tree))
+    texts = {"gateway.yaml": json.dumps(settings), "directory.yaml": json.dumps(directory)}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
     (folder / "jwks.json").write_text(public_keys(key))
     (folder / "password").write_text("a secret of the test")
-    return key
+    return texts["gateway.yaml"]
 
 
 async def play(stage: Stage, door: Door) -> Came:
@@ -202,15 +198,6 @@ def _hear(came: Came, attempt: dict[str, Any], what: str) -> None:
     outcome = attempt["completion"]["outcome"]
     if outcome != "sent" and (left or outcome != "void"):
         came.wrong.append(f"{what}: completed as {outcome}")
-
-
-class _Late:
-    """An application that is put in after its port is known."""
-
-    app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
 
 
 __all__ = ["Came", "Door", "gateway", "play"]

@@ -13,13 +13,14 @@ import msgspec
 import pytest
 from multidict import CIMultiDict
 
-from gateway import bootstrap, clock
+from gateway import clock
 from gateway.demo.story import DIRECTORY, story_resources
 from gateway.demo.upstream import EmbeddedUpstream, serve
 from gateway.identity.dev_issuer import ALGORITHM, development_token, new_key, public_keys
 from gateway.proxy.app import DataPlane
 from gateway.proxy.live import Services
-from gateway.settings import DEVELOPMENT_ISSUER, parse_settings
+from gateway.settings import DEVELOPMENT_ISSUER
+from tests.served_planes import served_planes
 
 AUDIENCE = "urn:test"
 PLAN, HOSPITAL, CLINIC, CBO = "sunrise-platform", "mercy-ehr", "harbor-ehr", "hearth-intake"
@@ -228,9 +229,9 @@ async def world(
     Raises what the gateway refuses to start with.
     """
     key = write_files(folder, directory)
-    late_data, late_control = _Late(), _Late()
-    async with serve(late_data) as data, serve(late_control) as control:
-        text = settings_text(
+
+    def settings(data: str, control: str) -> str:
+        return settings_text(
             folder,
             data,
             control,
@@ -242,12 +243,9 @@ async def world(
             consents=consents,
             route=route,
         )
-        async with (
-            bootstrap.build(parse_settings(text, "gateway.yaml"), folder) as planes,
-            client_session() as session,
-        ):
-            late_data.app, late_control.app = planes.data, planes.control
-            yield World(data, control, key, planes.data, session)
+
+    async with served_planes(settings, folder) as served, client_session() as session:
+        yield World(served.data, served.control, key, served.planes.data, session)
 
 
 def write_files(folder: Path, directory: str | None = None) -> str:
@@ -263,15 +261,6 @@ def write_files(folder: Path, directory: str | None = None) -> str:
 def client_session() -> aiohttp.ClientSession:
     """A client that keeps no cookies and adds no content type of its own."""
     return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=["Content-Type"])
-
-
-class _Late:
-    """An application that is put in after its port is known."""
-
-    app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
 
 
 @asynccontextmanager

@@ -16,18 +16,18 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from gateway import bootstrap, clock
+from gateway import clock
 from gateway.decision.bench import Tools
 from gateway.decision.facts import Facts
 from gateway.decision.judge import Judgement, judge
 from gateway.decision.model import Verdict
 from gateway.demo.cast import ROUTES, Cast
-from gateway.demo.serving import serve
 from gateway.demo.signing import Pen
 from gateway.demo.upstream import EmbeddedUpstream
 from gateway.fhir.bundle import Document
 from gateway.identity.dev_issuer import ALGORITHM, development_token, new_key, public_keys
-from gateway.settings import DEVELOPMENT_ISSUER, parse_settings
+from gateway.settings import DEVELOPMENT_ISSUER
+from tests.served_planes import served_planes
 from tests.twin.asking import VERSION, Pair, Seen, Step
 from tests.twin.versions import VERSIONED
 
@@ -103,26 +103,22 @@ def _link(seen: Seen | None, relation: str) -> str | None:
 async def arm(folder: Path, behind: Behind, parts: Cast, *, off: bool = False) -> AsyncIterator[Arm]:
     """Set one gateway up while the block lasts, the cast's consents signed. `off`: its filter is switched off."""
     key = _files(folder, behind, parts)
-    late = (_Late(), _Late())
-    async with serve(late[0]) as data, serve(late[1]) as control:
-        text = _settings(data, control, behind)
-        async with (
-            bootstrap.build(parse_settings(text, "gateway.yaml"), folder) as planes,
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(force_close=True),  # no connection that the server is just closing
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=["Content-Type"],
-            ) as session,
-        ):
-            late[0].app, late[1].app = planes.data, planes.control
-            pen = Pen(session, control)
-            officer = development_token(
-                key, client_id="officer", audience=AUDIENCE, at=clock.now(), roles=["privacy_officer"]
-            )
-            for one in parts.consents:
-                await pen.sign(one.text, officer)
-            with _unfiltered(planes.data._live().doors.values()) if off else _as_is():
-                yield Arm(data, control, key, session)
+    async with (
+        served_planes(lambda data, control: _settings(data, control, behind), folder) as served,
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True),  # no connection that the server is just closing
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=["Content-Type"],
+        ) as session,
+    ):
+        pen = Pen(session, served.control)
+        officer = development_token(
+            key, client_id="officer", audience=AUDIENCE, at=clock.now(), roles=["privacy_officer"]
+        )
+        for one in parts.consents:
+            await pen.sign(one.text, officer)
+        with _unfiltered(served.planes.data._live().doors.values()) if off else _as_is():
+            yield Arm(served.data, served.control, key, session)
 
 
 def _files(folder: Path, behind: Behind, parts: Cast) -> str:
@@ -179,13 +175,6 @@ def _unfiltered(doors: Any) -> Iterator[None]:
     finally:
         for module in asking:
             module.judge = judge  # type: ignore[attr-defined]
-
-
-class _Late:
-    app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
 
 
 def _settings(data: str, control: str, behind: Behind) -> str:
