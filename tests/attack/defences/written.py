@@ -131,6 +131,13 @@ WRITTEN: tuple[Defence, ...] = (
         "what was withheld is not written over",
         f"{_UPDATES}test_L079_what_was_withheld_is_not_written_over",
         Cut("gateway.release.updated:merged", "return None", "return proposed"),
+        Cut("gateway.proxy.updating:_proposed", "if not whole and sums_up_more", "if False and sums_up_more"),
+    ),
+    defence(
+        "L079",
+        "no summary is added where none was shown",
+        f"{_UPDATES}test_L079_what_was_withheld_is_not_written_over",
+        Cut("gateway.proxy.updating:_proposed", "if not whole and sums_up_more", "if False and sums_up_more"),
     ),
     defence(
         "L079",
