@@ -95,6 +95,7 @@ class Sources:
             self._own_labels,
             document_entries(bundle, views),
             lambda view, found: self.resolve(view, found).views,
+            lambda view, found: bool(self.registered(view, found)),
         )
         self._propagation.enter_attachments(views)
 

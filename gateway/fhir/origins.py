@@ -79,6 +79,7 @@ _SOURCES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "ImagingStudy": ("location", "interpreter", "series.performer.actor"),
     "Immunization": ("performer.actor", "location"),
+    "Location": ("managingOrganization", "partOf"),
     "MedicationAdministration": ("performer.actor",),
     "MedicationDispense": ("performer.actor", "location"),
     "MedicationRequest": ("requester", "recorder", "reportedReference"),

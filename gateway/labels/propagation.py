@@ -4,7 +4,8 @@ Rules of this file (labels.md sections 2 and 6; docs/labels.md says why)
 1. Only along references the record makes itself: what a record is never depends on what lies beside it in an answer.
 2. A part carries what its whole is about: visit, episode, larger event, request; never a whole what one part is about.
 3. A visit is about what it was for: its own codes, its reasons and principal diagnoses; other diagnoses do not count.
-4. A drug, substance or service means what it is. Attachment and Binary, and section and entries, are one document.
+4. A drug, substance or service means what it is, and so does the place where something was done (labels.places), but
+   for one that is registered. Attachment and Binary, and section and entries, are one document.
 5. Sensitivities, policies, unknown codes and received levels above N are carried; handling codes and defaults are not.
 """
 
@@ -19,6 +20,7 @@ from gateway.fhir.view import ResourceView
 from gateway.fhir.walk import ReferenceAt
 from gateway.labels.assign import IMPLIED, UNCLASSIFIED
 from gateway.labels.model import Basis, Confidentiality, Kind, Label, Labels
+from gateway.labels.places import PLACES, of_place, places, wider
 
 Resolve = Callable[[ResourceView, ReferenceAt], tuple[ResourceView, ...]]
 
@@ -109,13 +111,16 @@ class Propagation:
         own: Callable[[ResourceView], Labels],
         documents: Iterable[Iterable[ResourceView]] = (),
         resolve: Resolve | None = None,
+        registered: Callable[[ResourceView, ReferenceAt], bool] = lambda _view, _found: False,
     ) -> None:
         """`own` labels a record without propagation; `documents` are the entries of each document Bundle; `resolve`
-        is the reader of references where the resolver's alone is not enough."""
-        self._resolver, self._own = resolver, own
+        is the reader of references where the resolver's alone is not enough; `registered` says whether one names
+        somebody whom the directory knows."""
+        self._resolver, self._own, self._registered = resolver, own, registered
         self._resolve: Resolve = resolve or (lambda view, found: resolver.resolve(view, found).views)
         self._known: dict[int, tuple[ResourceView, tuple[Label, ...]]] = {}
         self._wholes: dict[int, tuple[ResourceView, tuple[Label, ...]]] = {}
+        self._places: dict[int, tuple[ResourceView, tuple[Label, ...]]] = {}
         self._held: dict[int, list[tuple[ResourceView, str]]] = {}
         for views in documents:
             self._enter(views)
@@ -151,12 +156,33 @@ class Propagation:
             for target in self._resolve(view, found) if _may_mean(found) else ():
                 if target.type in _BY_WHAT_THEY_ARE and target is not view:
                     yield from self._moved(self._told(target), target, found.at)
+        yield from self._where(view, places(view), _DEPTH)
         if view.type in _VISITS:
             yield from self._for(view)
         for found in wholes(view) if depth else ():
             for target in self._resolve(view, found):
                 if id(target) not in seen and target.type not in _NEVER:
                     yield from self._moved(self._about(target, seen, depth - 1), target, found.at)
+
+    def _where(self, view: ResourceView, named: Iterable[ReferenceAt], depth: int) -> Iterator[Label]:
+        """Give what the places are that a record names, or what the place is that one is a part of."""
+        for found in named:
+            targets = [one for one in self._resolve(view, found) if one.type in PLACES and one is not view]
+            if targets and not self._registered(view, found):
+                for target in targets:
+                    yield from self._moved(self._place(target, depth), target, found.at)
+
+    def _place(self, place: ResourceView, depth: int) -> tuple[Label, ...]:
+        """Give what a place is; worked out once for one that is part of nothing, as nearly all are."""
+        key = id(place)
+        if key in self._places:
+            return self._places[key][1]
+        above = wider(place) if depth else ()
+        own = () if place.type in _BY_WHAT_THEY_ARE else of_place(place, self._told(place))
+        found = (*own, *self._where(place, above, depth - 1))
+        if not above:
+            self._places[key] = (place, found)
+        return found
 
     def _about(self, whole: ResourceView, seen: frozenset[int], depth: int) -> tuple[Label, ...]:
         """Give what a whole is about; worked out once for one that belongs to nothing further, as nearly all do."""

@@ -142,6 +142,21 @@ def test_notes_are_a_psychotherapists_where_the_record_says_so_too(rules, texts,
     assert told == ("PSYTHPN" in {code for _, code in said(rules, *texts)})
 
 
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("Rehab (alcohol)", {"ETHUD"}),
+        ("Rehab - drug", {"SUD"}),
+        ("medically managed withdrawal", {"SUD"}),
+        ("Rehab (knee)", set()),
+        ("Withdrawal of consent", set()),
+    ],
+)
+def test_rehabilitation_and_withdrawal_are_named_with_what_from(rules, text, codes):
+    """Of which substance the text says beside it."""
+    assert codes == {code for _, code in said(rules, text)}
+
+
 def test_no_terms_find_nothing():
     """Texts switched off."""
     assert [] == TermIndex().find([TextAt("/a", "heroin")])
