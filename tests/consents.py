@@ -1,9 +1,9 @@
-"""Builders of FHIR Consents for tests: R4 typed, R4 untyped, R5; every part can be replaced, or left out with None."""
+"""Builders of Consents for tests: R4 typed, R4 untyped, R5; every part can be replaced, or left out with None."""
 
 import json
 from typing import Any
 
-from consent_store.model import ACT_CODE, ACT_REASON, Consent, Unreadable
+from consent_store.model import ACT_CODE, ACT_REASON, Consent, Dialect, PatientKey, Provision, Status, Unreadable
 from consent_store.reading import read_consent
 
 SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
@@ -78,6 +78,21 @@ def r5(**parts: Any) -> dict[str, Any]:
         **parts,
     }
     return {name: value for name, value in whole.items() if value is not None}
+
+
+def value(root: Provision, **parts: Any) -> Consent:
+    """A Consent as a value, past every reader: active, R4, of this root alone."""
+    whole = {
+        "id": "c",
+        "version": "1",
+        "patient": PatientKey("", "1"),
+        "status": Status.ACTIVE,
+        "fhir_version": "4.0",
+        "dialect": Dialect.TYPED,
+        "base": root.type,
+        "provisions": (root,),
+    }
+    return Consent(**{**whole, **parts})
 
 
 def text(tree: Any) -> bytes:

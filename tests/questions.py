@@ -111,6 +111,38 @@ def condition(id: str, code: str = "E11.9", **elements: Any) -> dict[str, Any]:
     return {"resourceType": "Condition", "id": id, "subject": SUBJECT, "recorder": MERCY, "code": coded, **elements}
 
 
+def claim(**elements: Any) -> dict[str, Any]:
+    """A claim of the hospital's for what it did for Rosa, with all that R4 requires."""
+    return {
+        "resourceType": "Claim",
+        "id": "claim",
+        "status": "active",
+        "type": {"text": "institutional"},
+        "use": "claim",
+        "patient": SUBJECT,
+        "created": "2026-01-05",
+        "provider": MERCY,
+        "priority": {"text": "normal"},
+        "insurance": [{"sequence": 1, "focal": True, "coverage": {"display": "Sunrise"}}],
+        **elements,
+    }
+
+
+def composition(**elements: Any) -> dict[str, Any]:
+    """The head of a summary that the hospital wrote."""
+    return {
+        "resourceType": "Composition",
+        "id": "summary",
+        "status": "final",
+        "type": {"text": "summary"},
+        "subject": SUBJECT,
+        "date": "2026-01-01",
+        "author": [MERCY],
+        "title": "Summary",
+        **elements,
+    }
+
+
 def consent(effect: str = "permit", patient: dict[str, Any] = SUBJECT, **provision: Any) -> dict[str, Any]:
     """A privacy consent of Rosa's, or of whoever is told."""
     return {

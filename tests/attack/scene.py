@@ -268,27 +268,25 @@ def _around(text: bytes, word: bytes) -> bytes:
     return text[max(at - 300, 0) : at + 100]
 
 
-PLAN_ROUTE = """\
-      plan:
-        owner: sunrise
-        upstream: {base}
+def further_route(name: str, more: str = "", *, owner: str = "mercy", profile: str = "us-part2") -> str:
+    """A further route `t/NAME` to the hospital's server, with more settings, for `staged`, which tells the server."""
+    route = f"""\
+      {name}:
+        owner: {owner}
+        upstream: {{base}}
         source: story
-        credentials: {{kind: basic, username: gateway, password: {{file: password}}}}
-        public_url: http://plan.example/t/plan
-        profile: us-part2"""
+        credentials: {{{{kind: basic, username: gateway, password: {{{{file: password}}}}}}}}
+        public_url: http://{name}.example/t/{name}
+        profile: {profile}"""
+    return f"{route}\n        {more}" if more else route
+
+
+PLAN_ROUTE = further_route("plan", owner="sunrise")
 
 
 def open_route(more: str) -> str:
     """A further route `t/open` to the hospital's server, with more settings, for `staged`."""
-    return f"""\
-      open:
-        owner: mercy
-        upstream: {{base}}
-        source: story
-        credentials: {{{{kind: basic, username: gateway, password: {{{{file: password}}}}}}}}
-        public_url: http://open.example/t/open
-        profile: us-part2
-        {more}"""
+    return further_route("open", more)
 
 
 @asynccontextmanager

@@ -10,26 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.attack.records import MRN, observation, refusal
-from tests.attack.scene import MARKS, Scene
+from tests.attack.scene import MARKS, Scene, further_route
 from tests.e2e.world import Answer
 
-BY_CONSENT = """\
-      consented:
-        owner: mercy
-        upstream: {base}
-        source: story
-        credentials: {{kind: basic, username: gateway, password: {{file: password}}}}
-        public_url: http://consented.example/t/consented
-        profile: base"""
-STRICT = """\
-      strict:
-        owner: mercy
-        upstream: {base}
-        source: story
-        credentials: {{kind: basic, username: gateway, password: {{file: password}}}}
-        public_url: http://strict.example/t/strict
-        profile: us-part2
-        read_again: true"""
+BY_CONSENT = further_route("consented", profile="base")
+STRICT = further_route("strict", "read_again: true")
 """A route that reads what a search finds again by its id."""
 DOOR = "/t/consented"
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"

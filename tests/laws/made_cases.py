@@ -23,10 +23,10 @@ from consent_store.model import (
     PatientKey,
     Provision,
     Reference,
-    Status,
     Unreadable,
 )
 from tests.consent_questions import NPI, labels, observation
+from tests.consents import value
 from tests.laws.cases import ACTING, ELSEWHERE, OURS, REGISTRY, Case
 from tests.laws.made_consents import (
     ACTIONS,
@@ -243,17 +243,7 @@ def _alternating(base: Effect, exceptions: tuple[Provision, ...], **more) -> Con
 
 def _typed(root: Provision, **more) -> Consent:
     """An R4 Consent of this root."""
-    return Consent(
-        id="c",
-        version="1",
-        patient=PatientKey("ehr", "1"),
-        status=Status.ACTIVE,
-        fhir_version="4.0",
-        dialect=Dialect.TYPED,
-        base=root.type,
-        provisions=(root,),
-        **more,
-    )
+    return value(root, patient=PatientKey("ehr", "1"), **more)
 
 
 root_effects = st.sampled_from([*(7 * [Effect.PERMIT]), *(3 * [Effect.DENY])])

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_store.dates import Period, parse_date
-from consent_store.model import ACT_CODE, ACT_REASON, Coding, Consent, Dialect, Effect, PatientKey, Provision, Status
+from consent_store.model import ACT_CODE, ACT_REASON, Coding, Dialect, Effect, PatientKey, Provision, Status
 from gateway.decision.model import Answer
 from gateway.labels.model import Basis, Confidentiality, Kind, Label
 from tests.consent_questions import ask, exchange, program
+from tests.consents import value
 from tests.laws.cases import shown
 from tests.laws.made_consents import consents, provisions, purposes, targets, unreadables
 
@@ -68,16 +69,7 @@ def test_an_unreadable_consent_never_widens(made, lost, about, purpose):
 
 def plain(effect: Effect):
     """A Consent that permits or denies everything."""
-    return Consent(
-        id="plain",
-        version="1",
-        patient=PatientKey("ehr", "1"),
-        status=Status.ACTIVE,
-        fhir_version="4.0",
-        dialect=Dialect.TYPED,
-        base=effect,
-        provisions=(Provision(type=effect),),
-    )
+    return value(Provision(type=effect), id="plain", patient=PatientKey("ehr", "1"))
 
 
 @st.composite

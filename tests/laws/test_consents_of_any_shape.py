@@ -12,17 +12,16 @@ from consent_store.model import (
     Coding,
     Consent,
     Data,
-    Dialect,
     Effect,
     Identifier,
     PatientKey,
     Provision,
     Reference,
-    Status,
 )
 from consent_store.reading import read_consent
 from gateway.decision.model import Answer
 from tests.consent_questions import ask, exchange, relations, target
+from tests.consents import value
 from tests.laws.made_consents import parties, targets
 
 words = st.sampled_from(["", " ", "TREAT", "N", "R", "PSY", "disclose", "\u0000", "x" * 300, "Ünïcode", "#", "Group/g"])
@@ -100,16 +99,7 @@ def test_a_knot_of_groups_is_answered_in_no_time():
     """Forty groups that contain each other do not multiply the work."""
     role = (Coding("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"),)
     rule = Provision(type=Effect.DENY, actors=(Actor(role, Reference("Group/g0")),))
-    consent = Consent(
-        id="c",
-        version="1",
-        patient=PatientKey("", "1"),
-        status=Status.ACTIVE,
-        fhir_version="4.0",
-        dialect=Dialect.TYPED,
-        base=Effect.DENY,
-        provisions=(rule,),
-    )
+    consent = value(rule)
     assert Answer.DENY is ask(consent, shown=relations(*groups_of_groups(40))).answer
 
 

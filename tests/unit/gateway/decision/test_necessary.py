@@ -13,7 +13,7 @@ from gateway.fhir.view import read_resource
 from gateway.policy.matching import PartyMatch
 from gateway.policy.model import MinimumNecessary
 from gateway.release.edits import apply
-from tests.questions import MERCY, ROSA, SHELF, SUBJECT, asked, consent, observation, recipient, searchset
+from tests.questions import MERCY, ROSA, SHELF, SUBJECT, asked, claim, consent, observation, recipient, searchset
 
 TOOLS = Toolmaker()
 PLAN = {"reference": "Organization/plan"}
@@ -179,24 +179,14 @@ def test_an_authorisation_frees_a_referral():
 
 def test_what_r4_requires_stays_and_the_rest_is_valid():
     """An element that R4 requires is not asked for by name; a required structure stays whole."""
-    claim = {
-        "resourceType": "Claim",
-        "id": "c",
-        "status": "active",
-        "type": {"text": "professional"},
-        "use": "claim",
-        "patient": SUBJECT,
-        "created": "2026-01-05",
-        "provider": MERCY,
-        "priority": {"text": "normal"},
-        "insurance": [{"sequence": 1, "focal": True, "coverage": {"display": "Sunrise"}}],
-        "careTeam": [{"sequence": 1, "provider": MERCY}],
-        "item": [{"sequence": 1, "careTeamSequence": [1], "productOrService": {"text": "visit"}}],
-        "total": {"value": 12},
-    }
-    got = left(claim, {"item"})
+    bill = claim(
+        careTeam=[{"sequence": 1, "provider": MERCY}],
+        item=[{"sequence": 1, "careTeamSequence": [1], "productOrService": {"text": "visit"}}],
+        total={"value": 12},
+    )
+    got = left(bill, {"item"})
 
-    assert claim.keys() - {"careTeam", "total"} == got.keys()
+    assert bill.keys() - {"careTeam", "total"} == got.keys()
     assert [{"sequence": 1, "productOrService": {"text": "visit"}}] == got["item"]
     get_fhir_model_class("Claim").model_validate(got)
 

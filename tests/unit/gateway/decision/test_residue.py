@@ -8,6 +8,8 @@ from tests.questions import (
     SUBJECT,
     asked,
     bundle,
+    claim,
+    composition,
     condition,
     consent,
     encounter,
@@ -65,16 +67,8 @@ def test_the_member_that_stands_there_to_point_goes_too():
 
 def test_a_composition_loses_entry_section_and_prose():
     """A section without any of its entries goes; another loses the entry, and nobody gets its prose (L033, L035)."""
-    document = {
-        "resourceType": "Composition",
-        "id": "summary",
-        "status": "final",
-        "type": {"text": "summary"},
-        "subject": SUBJECT,
-        "date": "2026-01-01",
-        "author": [MERCY],
-        "title": "Summary",
-        "section": [
+    document = composition(
+        section=[
             {
                 "title": "SECRET visits",
                 "text": {"status": "generated", "div": "<div>SECRET</div>"},
@@ -87,7 +81,7 @@ def test_a_composition_loses_entry_section_and_prose():
             },
             {"title": "Prose", "text": {"status": "additional", "div": "<div>SECRET</div>"}},
         ],
-    }
+    )
     found = masked(document, observation())
 
     assert [{"title": "Both", "entry": [{"reference": "Observation/weight"}]}] == found["section"]
@@ -95,20 +89,12 @@ def test_a_composition_loses_entry_section_and_prose():
 
 def test_an_unsigned_document_goes_in_part_and_an_attested_one_not_at_all():
     """Somebody vouches for the whole: then nothing may be taken out of it (L035)."""
-    composition = {
-        "resourceType": "Composition",
-        "id": "summary",
-        "status": "final",
-        "type": {"text": "summary"},
-        "subject": SUBJECT,
-        "date": "2026-01-01",
-        "author": [MERCY],
-        "title": "Summary",
-        "section": [{"entry": [TO_HIDDEN, {"reference": "Observation/weight"}]}],
-    }
-    attested = {**composition, "attester": [{"mode": "legal"}]}
+    head = composition(
+        section=[{"entry": [TO_HIDDEN, {"reference": "Observation/weight"}]}],
+    )
+    attested = {**head, "attester": [{"mode": "legal"}]}
 
-    assert "permit_redacted" == asked(bundle(composition, hidden(), observation(), type="document"))["effect"]
+    assert "permit_redacted" == asked(bundle(head, hidden(), observation(), type="document"))["effect"]
     assert "deny" == asked(bundle(attested, hidden(), observation(), type="document"))["effect"]
     nested = bundle(bundle(attested, hidden(), observation(), type="document", id="inner"), observation("other"))
     assert {"Bundle/inner": "withheld", "Observation/other": "disclosed"}.items() <= verdicts(asked(nested)).items()
@@ -116,29 +102,19 @@ def test_an_unsigned_document_goes_in_part_and_an_attested_one_not_at_all():
 
 def test_a_claim_loses_the_diagnosis_and_its_lines_and_is_numbered_anew():
     """A diagnosis that points at a withheld condition goes with the lines that were for it, and no gap shows (L037)."""
-    claim = {
-        "resourceType": "Claim",
-        "id": "claim",
-        "status": "active",
-        "type": {"text": "institutional"},
-        "use": "claim",
-        "patient": SUBJECT,
-        "created": "2026-01-05",
-        "provider": MERCY,
-        "priority": {"text": "normal"},
-        "insurance": [{"sequence": 1, "focal": True, "coverage": {"display": "Sunrise"}}],
-        "diagnosis": [
+    bill = claim(
+        diagnosis=[
             {"sequence": 1, "diagnosisReference": {"reference": "Condition/diabetes"}},
             {"sequence": 2, "diagnosisReference": {"reference": "Condition/opioids"}},
             {"sequence": 3, "diagnosisReference": {"reference": "Condition/diabetes"}},
         ],
-        "item": [
+        item=[
             {"sequence": 1, "diagnosisSequence": [2], "productOrService": {"text": "SECRET"}},
             {"sequence": 2, "diagnosisSequence": [2, 3], "productOrService": {"text": "visit"}},
         ],
-    }
+    )
     opioids = condition("opioids", "F11.20", recorder={"reference": "Organization/harbor"})
-    found = asked(searchset(claim, condition("diabetes"), opioids))
+    found = asked(searchset(bill, condition("diabetes"), opioids))
     left = released(found, "claim")
 
     assert [1, 2] == [one["sequence"] for one in left["diagnosis"]]
@@ -151,20 +127,10 @@ def test_the_answer_to_a_claim_goes_with_the_claims_lines():
     """A ClaimResponse adds up lines that its claim has lost: it is withheld (L037)."""
     line = {"sequence": 1, "productOrService": {"text": "visit"}}
     program = {"sequence": 2, "careTeamSequence": [1], "productOrService": {"text": "session"}}
-    claim = {
-        "resourceType": "Claim",
-        "id": "claim",
-        "status": "active",
-        "type": {"text": "x"},
-        "use": "claim",
-        "patient": SUBJECT,
-        "created": "2026-01-05",
-        "provider": MERCY,
-        "priority": {"text": "normal"},
-        "insurance": [{"sequence": 1, "focal": True, "coverage": {"display": "Sunrise"}}],
-        "careTeam": [{"sequence": 1, "provider": {"reference": "Organization/harbor"}}],
-        "item": [line, program],
-    }
+    bill = claim(
+        careTeam=[{"sequence": 1, "provider": {"reference": "Organization/harbor"}}],
+        item=[line, program],
+    )
     reply = {
         "resourceType": "ClaimResponse",
         "id": "reply",
@@ -182,7 +148,7 @@ def test_the_answer_to_a_claim_goes_with_the_claims_lines():
     insurer = {"resourceType": "Organization", "id": "plan"}
 
     assert {"Claim/claim": "masked", "ClaimResponse/reply": "withheld"} == verdicts(
-        asked(searchset(claim, reply), context=[ROSA, insurer])
+        asked(searchset(bill, reply), context=[ROSA, insurer])
     )
 
 

@@ -13,6 +13,7 @@ from tests.questions import (
     ROSA,
     SUBJECT,
     asked,
+    claim,
     condition,
     encounter,
     hidden,
@@ -134,24 +135,14 @@ def test_of_meta_stays_what_says_nothing_of_its_source():
 
 def test_labels_speak_of_what_is_released():
     """A claim that lost its diagnosis carries the level of the rest, and no code of what was cut."""
-    claim = {
-        "resourceType": "Claim",
-        "id": "claim",
-        "meta": {"security": [{"system": CONFIDENTIALITY, "code": "N"}]},
-        "status": "active",
-        "type": {"text": "x"},
-        "use": "claim",
-        "patient": SUBJECT,
-        "created": "2026-01-05",
-        "provider": MERCY,
-        "priority": {"text": "x"},
-        "insurance": [{"sequence": 1, "focal": True, "coverage": {"display": "Sunrise"}}],
-        "diagnosis": [
+    bill = claim(
+        meta={"security": [{"system": CONFIDENTIALITY, "code": "N"}]},
+        diagnosis=[
             {"sequence": 1, "diagnosisCodeableConcept": {"text": "cough"}},
             {"sequence": 2, "diagnosisReference": {"reference": "Condition/opioids"}},
         ],
-    }
-    left = released(asked(searchset(claim, condition("opioids", "F11.20", recorder=HARBOR))), "claim")
+    )
+    left = released(asked(searchset(bill, condition("opioids", "F11.20", recorder=HARBOR))), "claim")
 
     assert [1] == [one["sequence"] for one in left["diagnosis"]]
     assert [{"system": CONFIDENTIALITY, "code": "N"}] == left["meta"]["security"]

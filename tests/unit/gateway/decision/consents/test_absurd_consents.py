@@ -14,13 +14,9 @@ from consent_store.model import (
     ACT_CODE,
     Actor,
     Coding,
-    Consent,
-    Dialect,
     Effect,
-    PatientKey,
     Provision,
     Reference,
-    Status,
     Unreadable,
 )
 from consent_store.reading import read_consent
@@ -30,7 +26,7 @@ from gateway.decision.model import Answer
 from gateway.errors import QuestionError
 from gateway.facts.answer import answer as answer_to
 from tests.consent_questions import LOINC, ask, observation, program, relations, target
-from tests.consents import ROLE, actor, code, concept, deny, good, permit, r4, r5, text
+from tests.consents import ROLE, actor, code, concept, deny, good, permit, r4, r5, text, value
 from tests.questions import SHELF, SUBJECT, question
 
 
@@ -114,26 +110,12 @@ def test_it_is_answered_where_an_outsider_asks(name):
     assert any("Consent/c1" in one for one in decision["erring"])
 
 
-def typed(root):
-    """A Consent as a value, of any shape, past every reader."""
-    return Consent(
-        id="c",
-        version="1",
-        patient=PatientKey("", "1"),
-        status=Status.ACTIVE,
-        fhir_version="4.0",
-        dialect=Dialect.TYPED,
-        base=root.type,
-        provisions=(root,),
-    )
-
-
 def test_a_tree_a_thousand_deep_is_not_evaluable():
     """Built past every reader, it is not walked down, and denies."""
     root = Provision(type=Effect.PERMIT)
     for _ in range(1000):
         root = Provision(type=Effect.PERMIT, nested=(root,))
-    answer = ask(typed(root))
+    answer = ask(value(root))
     assert Answer.DENY is answer.answer
     assert ("Consent/c/_history/1: its provisions are nested more than 60 deep",) == answer.erring
 
@@ -143,7 +125,7 @@ def test_the_deepest_tree_that_is_walked_is_answered():
     root = Provision(type=Effect.DENY)
     for _ in range(59):
         root = Provision(type=Effect.PERMIT, nested=(root,))
-    answer = ask(typed(root))
+    answer = ask(value(root))
     assert Answer.DENY is answer.answer
     assert "consent-refuses" == answer.causes[0].rule
 
@@ -174,7 +156,7 @@ def test_the_cost_of_reading_rules_grows_with_their_number():
 
     def seconds(number):
         rules = tuple(Provision(type=Effect.DENY, labels=(Coding(ACT_CODE, f"X{n}"),)) for n in range(number))
-        consent = typed(Provision(type=Effect.PERMIT, nested=rules))
+        consent = value(Provision(type=Effect.PERMIT, nested=rules))
         took = []
         for _ in range(3):
             start = time.process_time()
@@ -199,7 +181,7 @@ CIRCLES = [
 def test_a_group_in_a_circle_cannot_be_told(who, role):
     """It is nobody for a permit, and for a deny it may be anybody; the reason is told."""
     made = {
-        effect: typed(Provision(type=effect, actors=(Actor((Coding(ROLE, role),), Reference(who)),)))
+        effect: value(Provision(type=effect, actors=(Actor((Coding(ROLE, role),), Reference(who)),)))
         for effect in Effect
     }
     about = target(authors=("Practitioner/1",))

@@ -6,17 +6,13 @@ from consent_store.model import (
     ACT_CODE,
     ACT_REASON,
     CONFIDENTIALITY,
-    Consent,
-    Dialect,
     Effect,
-    PatientKey,
     Provision,
-    Status,
 )
 from gateway.decision.consents.compile import MAX_DEPTH
 from gateway.decision.model import Answer
 from tests.consent_questions import OTHER, ask, exchange, target
-from tests.consents import actor, bad, code, concept, deny, permit, r4, r4_untyped, r5
+from tests.consents import actor, bad, code, concept, deny, permit, r4, r4_untyped, r5, value
 
 TREAT = code(ACT_REASON, "TREAT")
 PSY = code(ACT_CODE, "PSY")
@@ -264,16 +260,7 @@ def test_too_deep_a_tree_is_not_evaluable():
     rule = Provision(type=Effect.PERMIT)
     for _ in range(MAX_DEPTH * 20):
         rule = Provision(type=Effect.PERMIT, nested=(rule,))
-    consent = Consent(
-        id="deep",
-        version="1",
-        patient=PatientKey("", "1"),
-        status=Status.ACTIVE,
-        fhir_version="4.0",
-        dialect=Dialect.TYPED,
-        base=Effect.PERMIT,
-        provisions=(rule,),
-    )
+    consent = value(rule, id="deep")
     answer = ask(consent)
     assert (Answer.DENY, (f"Consent/deep/_history/1: its provisions are nested more than {MAX_DEPTH} deep",)) == (
         answer.answer,

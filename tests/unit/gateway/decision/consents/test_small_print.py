@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from consent_store.model import ACT_REASON, Consent, Dialect, Effect, PatientKey, Provision, Status
+from consent_store.model import ACT_REASON, Effect, Provision
 from gateway.decision.model import Answer
 from tests.consent_questions import LOINC, NPI, ask, exchange, observation, program, relations, target, view
-from tests.consents import actor, code, concept, good, permit, r4
+from tests.consents import actor, code, concept, good, permit, r4, value
 
 TYPES = "http://hl7.org/fhir/resource-types"
 MODIFIED = [{"url": "http://example.org/odd", "valueBoolean": True}]
@@ -123,16 +123,7 @@ def test_a_period_that_ends_the_day_before_it_starts_is_none(start):
 def test_two_roots_cannot_be_evaluated():
     """R4 has one; two would be somebody's guess."""
     root = Provision(type=Effect.PERMIT)
-    consent = Consent(
-        id="c",
-        version="1",
-        patient=PatientKey("", "1"),
-        status=Status.ACTIVE,
-        fhir_version="4.0",
-        dialect=Dialect.TYPED,
-        base=Effect.PERMIT,
-        provisions=(root,),
-    )
+    consent = value(root)
     assert PERMIT is ask(consent).answer
     assert DENY is ask(msgspec.structs.replace(consent, provisions=(root, root))).answer
 
