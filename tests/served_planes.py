@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from gateway import bootstrap
 from gateway.bootstrap.planes import Planes
 from gateway.demo.serving import serve
-from gateway.settings import parse_settings
+from gateway.settings_reading import parse_settings
 
 
 class Served(NamedTuple):

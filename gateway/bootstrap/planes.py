@@ -38,7 +38,8 @@ from gateway.proxy.live import Services
 from gateway.proxy.outcomes import outcome
 from gateway.proxy.telemetry import Telemetry
 from gateway.proxy.upstream import Openness, new_session, whole
-from gateway.settings import Issuer, Settings, parse_settings
+from gateway.settings import Issuer, Settings
+from gateway.settings_reading import parse_settings
 
 T = TypeVar("T")
 _KEY_SET_BYTES = 1 << 20

@@ -17,7 +17,8 @@ from gateway.bootstrap.files import text_of
 from gateway.bootstrap.planes import build
 from gateway.proxy.connection import bounded
 from gateway.proxy.telemetry import LOGGER, log_to
-from gateway.settings import Settings, parse_settings
+from gateway.settings import Settings
+from gateway.settings_reading import parse_settings
 
 
 def serve(config: Path) -> None:

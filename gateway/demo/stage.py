@@ -22,7 +22,8 @@ from gateway import clock
 from gateway.demo.serving import listen, listen_near, serve, url_of
 from gateway.demo.upstream import EmbeddedUpstream
 from gateway.identity.dev_issuer import ALGORITHM, development_token, new_key, public_keys
-from gateway.settings import DEVELOPMENT_ISSUER, Settings, parse_settings
+from gateway.settings import DEVELOPMENT_ISSUER, Settings
+from gateway.settings_reading import parse_settings
 
 TENANT: Final = "story"
 SOURCE: Final = "story"  # the upstream's name: whose patient ids these are

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.bootstrap import serving
-from gateway.settings import parse_settings
+from gateway.settings_reading import parse_settings
 from tests.attack.scene import LIMITS, MARK
 from tests.e2e.world import HOSPITAL, PLAN, settings_text
 

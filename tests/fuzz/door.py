@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.bootstrap import serving
-from gateway.settings import parse_settings
+from gateway.settings_reading import parse_settings
 from tests.attack.records import refusal
 from tests.attack.scene import MARK, TOKEN, Scene, spellings, staged
 from tests.attack.worlds import BY_CONSENT

@@ -8,7 +8,7 @@ import yaml
 from gateway import bootstrap
 from gateway.directory.reading import parse_directory
 from gateway.identity.caller import check_clients
-from gateway.settings import parse_settings
+from gateway.settings_reading import parse_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 EXAMPLES = sorted(folder.name for folder in (DEPLOY / "examples").iterdir())

@@ -21,7 +21,7 @@ from gateway.demo.serving import listen
 from gateway.demo.signing import Pen
 from gateway.demo.upstream import EmbeddedUpstream, serve
 from gateway.proxy.upstream import basic
-from gateway.settings import parse_settings
+from gateway.settings_reading import parse_settings
 from tests.bench.door.fixture import PLAN, PURPOSE, Fixture
 from tests.bench.door.places import PASSWORD, USER, Places, headers, settings_text, token, write_files
 

@@ -28,7 +28,7 @@ from gateway.proxy import app, asked, context, exchange, reading, searching, wal
 from gateway.proxy.answering import Writer
 from gateway.proxy.telemetry import LOGGER, Telemetry
 from gateway.proxy.upstream import Upstream
-from gateway.settings import parse_settings
+from gateway.settings_reading import parse_settings
 from tests.bench.door.doors import Door
 from tests.bench.door.fixture import PLAN, PURPOSE, Question
 from tests.bench.door.load import run

@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.errors import ProfileError
-from gateway.settings import Consents, Credentials, Issuer, Limits, Listener, Secret, parse_settings, secret
+from gateway.settings import Consents, Credentials, Issuer, Limits, Listener, Secret, secret
+from gateway.settings_reading import parse_settings
 
 WHOLE = """\
 data_plane: {host: 10.0.0.1, port: 8443}
