@@ -10,7 +10,7 @@ from gateway.directory.vocabulary import EXCHANGE_FACTS, RESOURCE_FACTS, SUBJECT
 from gateway.facts.answer import read_whole
 from gateway.policy.model import Condition, DenyClass, Layer, Rule, RuleEffect
 from tests.otherwise import text
-from tests.questions import MERCY, SHELF, SUBJECT, bundle, consent, hidden, observation, question
+from tests.questions import ACT_CODE, MERCY, SHELF, SUBJECT, bundle, consent, hidden, observation, question
 
 STATEABLE = Stateable(frozenset(EXCHANGE_FACTS), frozenset(SUBJECT_FACTS), frozenset(RESOURCE_FACTS))
 FACT, OTHER = Condition.REQUIRED_BY_LAW, Condition.SECURITY_REQUIREMENTS_MET
@@ -204,3 +204,72 @@ def test_whatever_a_refusal_turns_on_is_asked(more):
     asking = question(observation(), facts={"exchange": {FACT.value: False}})
     (found,) = records(asking, rule(), rule(RuleEffect.DENY, "no", **more))
     assert [["fact_stated"]] == together(found)
+
+
+def test_a_refusal_that_a_newer_one_overtook_stands_again_without_it():
+    """Both have to go: the older speaks as soon as the newer does not."""
+    older = consent("deny") | {"id": "older", "dateTime": "2025-01-01"}
+    newer = consent("deny") | {"id": "newer", "dateTime": "2026-02-01"}
+    (found,) = records(question(observation(), profile="us-hipaa", consents=[older, newer]), rule())
+    assert [["consent_withdrawn", "consent_withdrawn"]] == together(found)
+
+
+def of_two(**more):
+    """A question about a record of Rosa and Otto."""
+    both = observation(focus=[{"reference": "Patient/otto"}])
+    people = [{"resourceType": "Patient", "id": id} for id in ("rosa", "otto")]
+    return question(both, context=people, **more)
+
+
+def test_a_rule_that_spoke_of_one_patient_is_not_told_to_be_near_for_the_other():
+    """It refuses for her, and for him came near: it spoke."""
+    capacity = Condition.SUBJECT_HAS_CAPACITY
+    said = {"Patient/rosa": {capacity.value: True}, "Patient/otto": {capacity.value: False}}
+    denying = rule(RuleEffect.DENY, "denying", needs=(capacity,))
+    (found,) = records(of_two(facts={"subjects": said}), rule(), denying)
+    assert ["denying"] == [cause.rule for cause in found.decision.because]
+    assert [] == [one.rule for one in found.rules]
+    (found,) = records(of_two(facts={"subjects": {"Patient/rosa": {capacity.value: False}}}), rule(), denying)
+    assert "denying" in [one.rule for one in found.rules] or "denying" in [c.rule for c in found.decision.because]
+
+
+def test_the_consents_of_everyone_a_record_names_are_told():
+    """Of each patient by itself; a record of nobody has none, and is explained too."""
+    (found,) = records(of_two(consents=[consent()], profile="base"))
+    assert [("otto", 0), ("rosa", 1)] == sorted((key.id, len(consents)) for key, consents in found.consents)
+    (found,) = records(question({"resourceType": "Organization", "id": "o"}, profile="us-hipaa"))
+    assert () == found.consents
+
+
+def test_what_goes_for_another_s_sake_is_not_barred_itself():
+    """A payment goes because a claim does that the law bars: the bar is the claim's."""
+    claims = [
+        {"resourceType": "Claim", "id": id, "status": "active", "patient": SUBJECT, "provider": at}
+        for id, at in (("a", MERCY), ("b", {"reference": "Organization/harbor"}))
+    ]
+    payment = {"resourceType": "PaymentReconciliation", "id": "p", "status": "active", "created": "2026-01-05"}
+    payment |= {"paymentDate": "2026-01-05", "paymentAmount": {"value": 100}, "requestor": MERCY}
+    payment |= {"extension": [{"url": "http://hl7.org/fhir/x", "valueReference": SUBJECT}]}
+    payment["detail"] = [{"type": {"text": "x"}, "request": {"reference": f"Claim/{id}"}} for id in ("a", "b")]
+    barring = rule(RuleEffect.DENY, "bar", data=frozenset({"part2_record"}))
+    found = {one.decision.resource: one for one in records(question(bundle(payment, *claims)), rule(), barring)}
+    paid = found["PaymentReconciliation/p"]
+    assert ["points-at-withheld"] == [cause.rule for cause in paid.decision.because if cause.effect == "deny"]
+    assert ((), ["bar"]) == (paid.barred, [cause.rule for cause in found["Claim/b"].barred])
+
+
+def test_of_two_records_that_go_in_part_the_one_that_loses_less_is_wider():
+    """One of two things it names may go with it where a fact is stated: it stays in part, and more of it goes."""
+    hiv = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "B20"}]}
+    kept = {"resourceType": "Condition", "id": "kept", "subject": SUBJECT, "recorder": MERCY, "code": hiv}
+    pointing = observation(
+        performer=[MERCY], derivedFrom=[{"reference": "Encounter/hidden"}, {"reference": "Condition/kept"}]
+    )
+    lifted = rule(RuleEffect.DENY, "part2", data=frozenset({"part2_record"}), unless=(FACT,))
+    refusing = consent("deny", securityLabel=[{"system": ACT_CODE, "code": "HIV"}])
+    asking = question(bundle(pointing, hidden(), kept), consents=[refusing])
+    (found, *_) = records(asking, rule(), rule(id="turning", needs=(FACT,)), lifted)
+    assert "masked" == found.decision.verdict.value
+    assert (["fact_stated"], "masked") in [
+        ([one.kind.value for one in way.alterations], way.becomes.value) for way in found.disclosing
+    ]

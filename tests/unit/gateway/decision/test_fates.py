@@ -143,3 +143,12 @@ def test_a_sum_that_r4_requires_takes_its_record_along(provider, verdict):
     payment["detail"] = [{"type": {"text": "x"}, "request": {"reference": f"Claim/{id}"}} for id in ("a", "b")]
     found = asked(searchset(payment, *claims))
     assert verdict == verdicts(found)["PaymentReconciliation/p"]
+
+
+def test_a_text_that_is_the_value_of_something_else_goes_alone():
+    """A telephone number is no identifier: of a contact the value goes, and what it is for stays."""
+    random = "0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
+    contact = {"system": "url", "value": f"http://mercy.example/{random}", "use": "home"}
+    patient = {"resourceType": "Patient", "id": "rosa", "birthDate": "1980-03-01", "telecom": [contact]}
+    found = asked(searchset(patient, {**hidden(), "id": random}), context=[], profile="us-part2")
+    assert [{"system": "url", "use": "home"}] == released(found, "rosa")["telecom"]

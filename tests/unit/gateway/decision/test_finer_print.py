@@ -180,6 +180,7 @@ def test_what_a_set_names_must_be_of_r4():
         "Patient": frozenset({"name", "name.family", "deceased[x]", "contact.name.given", "contact.nam", "dead[x]"}),
         "Observation": frozenset({"component.value[x]", "component.valu[x]", "compo.value[x]", "value[x]"}),
         "Patent": frozenset({"name"}),
+        "Contract": frozenset({"term.offer.answer.value[x]", "term.offer.text"}),
     }
     one = MinimumNecessary(**{**msgspec.structs.asdict(next(iter(with_sets().minimum_necessary))), "elements": named})
     policy = msgspec.structs.replace(with_sets(), minimum_necessary=(one,))

@@ -161,3 +161,10 @@ def test_a_section_goes_by_what_is_known_of_it_alone():
     assert None is going(COMPOSITION, label("/section/0/title", Basis.TEXT, "odd", Kind.UNKNOWN))
     assert None is going(COMPOSITION, label("/section/0/title", Basis.CONTEXT))
     assert None is going({**COMPOSITION, "resourceType": "Observation"}, label("/section/0/title"))
+
+
+def test_what_is_labelled_within_a_section_goes_without_the_section():
+    """An entry that came with a label, or a title that did: what is found in it is of it, and not of all around it."""
+    marked = label("/section/0/entry/0", Basis.RECEIVED, "DELAU", Kind.HANDLING)
+    for basis in (Basis.CODE, Basis.TEXT):
+        assert ["/section/0/entry/0"] == going(COMPOSITION, marked, label("/section/0/entry/0/display", basis))

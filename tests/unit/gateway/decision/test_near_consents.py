@@ -278,3 +278,20 @@ def test_an_inactive_one_that_could_not_be_evaluated_is_a_refusal_that_sleeps():
     sleeping = msgspec.structs.replace(bad(r4(modifierExtension=[{"url": "urn:x"}])))
     found = near_consents(msgspec.structs.replace(case(sleeping), consents=ask()))
     assert [(False, "deny")] == [(one.speaks, one.effect) for one in found]
+
+
+def test_provisions_that_lack_as_much_stand_in_the_order_of_their_places():
+    """Those that lack less first."""
+    apart = {"type": "permit", "actor": [actor("Organization/o9")]}
+    outer = {"type": "deny", "purpose": [code(ACT_REASON, "HRESCH")], "provision": [apart, apart, {"type": "permit"}]}
+    parts = [(len(why), path) for path, _, why in near(r4(provision=outer))[3]]
+    assert sorted(parts) == parts
+    assert 4 == len(parts)
+
+
+def test_where_no_zone_is_known_a_day_may_have_ended():
+    """It is told to be in doubt, not to be over."""
+    limited = good(r4(provision=permit(period={"end": "2025-03-01"})))
+    open_ = msgspec.structs.replace(case(limited), policy=msgspec.structs.replace(POLICY, zone=None))
+    found = near_consents(msgspec.structs.replace(open_, consents=ask(limited, zone=None)))
+    assert ["period_in_doubt"] == [why.lack.value for part in found[0].provisions for why in part.why]

@@ -78,6 +78,7 @@ def test_the_members_that_are_denied_go_and_the_rest_stays():
     lines = [label("/item/0/productOrService"), label("/item/1", "SUD"), label("/item/2/diagnosisSequence", "MH")]
     assert ({"/item/0": "HIV", "/item/1": "SUD"}, {"MH"}) == masked(4, *lines)
     assert ({"/item/0": "HIV"}, set()) == masked(4, label("/item/0/x"), label("/total/value"))
+    assert ({"/item/0": "HIV"}, set()) == masked(4, label("/item/0/x"), label("/total"))
     assert ({"/item/12": "HIV"}, set()) == masked(14, label("/item/12"))
 
 

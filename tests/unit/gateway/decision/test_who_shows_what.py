@@ -228,3 +228,39 @@ def test_a_place_elsewhere_by_number_is_a_program_s_where_the_number_is():
         record = condition("c") | {"code": sud, "recorder": {"identifier": number}}
         labels = asked(record)["decisions"][0]["labels_in"]
         assert part2 is ({"system": ACT_CODE, "code": "42CFRPart2"} in labels)
+
+
+def test_what_is_contained_hides_nothing_of_the_server_s():
+    """A group inside a record has the name of the server's group only there: the server's shows who is in it."""
+    team = {"resourceType": "Group", "id": "it", **SHOWING["Group"]}
+    inside = {"resourceType": "Group", "id": "it", "type": "practitioner", "actual": True}
+    record = observation(
+        contained=[inside], extension=[{"url": "http://hl7.org/fhir/x", "valueReference": {"reference": "#it"}}]
+    )
+    to_it = consent(actor=[recipient({"reference": "Group/it"})])
+    found = asked(record, profile="base", context=[ROSA, team], consents=[to_it])
+    assert "disclosed" == verdicts(found)["Observation/weight"]
+
+
+def test_what_may_not_be_passed_on_says_so_where_it_goes_and_nowhere_else():
+    """The refrain code stands beside what was released under the consent."""
+    given = form("TREAT", to="Organization/valley") | {
+        "patient": SUBJECT,
+        "performer": [SUBJECT],
+        "organization": [HARBOR],
+    }
+    found = asked(hidden(), discloser="harbor", consents=[given])
+    assert ["NORDSCLCD"] == found["decisions"][0]["refrains"]
+    assert [] == asked(hidden(), discloser="harbor")["decisions"][0]["refrains"]
+
+
+def test_a_number_of_no_kind_that_a_profile_tells_of_is_of_no_category():
+    """A record with some number is not one with a social security number."""
+    asking = {"profile": "us-programs", "context": []}
+    ssn = {"system": "http://hl7.org/fhir/sid/us-ssn", "value": "078-05-1120"}
+    plain, numbered = (
+        asked(searchset({**ROSA, "identifier": [number]}), **asking)["decisions"][0]["categories"]
+        for number in ({"system": "urn:x", "value": "1"}, ssn)
+    )
+    assert set(plain) < set(numbered)
+    assert set(plain) == set(asked(searchset(ROSA), **asking)["decisions"][0]["categories"])
