@@ -208,8 +208,11 @@ class TermIndex:
         for key in said.intersection(self._aside):
             for phrase in self._aside[key]:
                 spaced = spaced.replace(phrase, " ")
-        phrases = (pair for key in sorted(keys) for pair in self._phrases.get(key, ()))
-        mentioned = [hit for phrase, hits in phrases if phrase in spaced for hit in hits]
+        mentioned: list[Hit] = []
+        for key in sorted(keys) if len(keys) > 1 else keys:
+            for phrase, hits in self._phrases.get(key, ()):
+                if phrase in spaced:
+                    mentioned += hits
         mentioned += self._whole.get(words, ())
         if keys.isdisjoint(self._exact):
             return mentioned
