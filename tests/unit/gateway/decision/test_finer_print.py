@@ -8,9 +8,11 @@ import pytest
 from gateway.decision.claims import numbered_member
 from gateway.decision.identifier_kinds import is_of_kind
 from gateway.decision.necessary import misnamed
+from gateway.decision.residue import standing_on
 from gateway.facts.answer import Shelf, answer
 from gateway.policy.matching import IdentifierMatch
 from gateway.policy.model import MinimumNecessary
+from tests.consent_questions import view
 from tests.questions import (
     HARBOR,
     MERCY,
@@ -197,3 +199,31 @@ def test_what_a_set_names_must_be_of_r4():
 def with_sets():
     """A profile that has sets of elements."""
     return next(one for one in SHELF.policies.values() if one.minimum_necessary)
+
+
+def test_links_by_a_urn_and_by_an_id_are_of_one_person():
+    """A Bundle's Patient goes by the entry's urn and by its id: a link to either is a link to it (L009)."""
+    urn = "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
+    refusing = consent("deny", {"reference": "Patient/old"})
+    linked = {"resourceType": "Patient", "id": "old", "link": [{"other": {"reference": urn}, "type": "replaces"}]}
+    whole = bundle(ROSA, linked, observation())
+    whole["entry"][0]["fullUrl"] = urn
+    found = asked(whole, profile="us-hipaa", context=[], consents=[refusing])
+    assert "withheld" == verdicts(found)["Observation/weight"]
+
+
+def test_a_record_stands_on_what_r4_requires_of_it():
+    """The references it is not valid without; a claim on all of its own, for its lines hang together."""
+    elements = next(iter(SHELF.tools.values())).elements
+    claim = {"resourceType": "Claim", "id": "c", "patient": SUBJECT, "provider": MERCY, "enterer": MERCY}
+    assert ["/patient", "/provider", "/enterer"] == [one.at for one in standing_on(view(claim), elements)]
+    order = {
+        "resourceType": "ServiceRequest",
+        "id": "o",
+        "subject": SUBJECT,
+        "requester": MERCY,
+        "reasonReference": [MERCY],
+    }
+    assert ["/subject"] == [one.at for one in standing_on(view(order), elements)]
+    owned = {"resourceType": "Binary", "id": "b", "securityContext": SUBJECT, "contentType": "text/plain"}
+    assert ["/securityContext"] == [one.at for one in standing_on(view(owned), elements)]

@@ -295,3 +295,24 @@ def test_where_no_zone_is_known_a_day_may_have_ended():
     open_ = msgspec.structs.replace(case(limited), policy=msgspec.structs.replace(POLICY, zone=None))
     found = near_consents(msgspec.structs.replace(open_, consents=ask(limited, zone=None)))
     assert ["period_in_doubt"] == [why.lack.value for part in found[0].provisions for why in part.why]
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        r4(status="inactive", provision={"purpose": [code(ACT_REASON, "TREAT")]}),
+        r4(status="inactive", provision=None),
+        r5(status="inactive", decision=None),
+    ],
+    ids=["conditions without a type", "no provision", "no decision"],
+)
+def test_one_that_sleeps_and_could_not_be_evaluated_would_refuse(tree):
+    """Made active again it would keep everything back: it says so."""
+    assert (False, "deny", ["not_active", "not_evaluable"], []) == near(tree)
+
+
+def test_a_refusal_addressed_to_another_custodian_is_not_kept_by_that():
+    """Whoever holds the record keeps to it; what keeps it is told alone."""
+    apart = {"type": "deny", "purpose": [code(ACT_REASON, "HRESCH")]}
+    found = near(r4(provision=apart, organization=[{"reference": "Organization/o9"}]))
+    assert [["purpose_not_covered"]] == [why for _, _, why in found[3]]

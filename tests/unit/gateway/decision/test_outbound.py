@@ -175,3 +175,9 @@ def test_a_label_that_says_more_than_its_code_is_written_anew_for_everyone():
     for whole in (True, False):
         found = edits(told, (RESTRICTED,), Ruling(True, frozenset(), ()), whole=whole)
         assert [("replace", "/meta/security", META["security"])] == found
+
+
+def test_a_label_with_its_words_stays_as_the_patient_knows_it():
+    """System, version, code, display and who chose it are the label itself."""
+    whole = {"system": CONFIDENTIALITY, "version": "1", "code": "R", "display": "restricted", "userSelected": True}
+    assert [] == edits(META | {"security": [whole]}, (RESTRICTED,), Ruling(True, frozenset(), ()), whole=True)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from consent_store.dates import Period, parse_date
-from consent_store.model import ACT_CODE, ACT_REASON
+from consent_store.model import ACT_CODE, ACT_REASON, Expiry
 from gateway.decision.case import REDISCLOSURE_NEEDS_CONSENT, SINGLE_TPO_CONSENT, Case
 from gateway.decision.conditions import hold
 from gateway.decision.consents import ConsentAnswer
@@ -171,3 +171,15 @@ def test_a_letter_to_a_program_rests_on_a_form_that_permits():
         asked = msgspec.structs.replace(found, consents_as_part2=lambda given=said: given)
         assert lets is hold(Condition.CONSENT_LETS_CMA_CONTACT_SUD_PROVIDER, asked)
         assert not hold(Condition.CONSENT_LETS_CMA_CONTACT_SUD_PROVIDER, msgspec.structs.replace(asked, subject=None))
+
+
+@pytest.mark.parametrize(("purposes", "counts"), [(("TREAT",), True), (ALL, False)])
+def test_the_switch_is_about_consents_for_all_of_it_alone(purposes, counts):
+    """One for treatment until an event it names counts as ever (42 CFR 2.31(a)(7))."""
+    found = case(form(*purposes, to="Organization/o9"), discloser=PROGRAM, at_once=True, **{SINGLE_TPO_CONSENT: False})
+    until = tuple(
+        msgspec.structs.replace(one, consent=msgspec.structs.replace(one.consent, expiry=Expiry.EVENT))
+        for one in found.consents.permitting
+    )
+    said = msgspec.structs.replace(found.consents, permitting=until)
+    assert counts is compliant_consent(msgspec.structs.replace(found, consents=said))

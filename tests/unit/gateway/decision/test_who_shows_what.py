@@ -47,6 +47,7 @@ PUSHED = {"tag": [{"system": "urn:consent-gateway:origin", "code": "pushed"}]}
 SHOWING = {
     "Group": {"type": "practitioner", "actual": True, "member": [{"entity": VALLEY}]},
     "CareTeam": {"status": "active", "subject": SUBJECT, "participant": [{"member": VALLEY}]},
+    "PractitionerRole": {"organization": VALLEY, "practitioner": {"reference": "Practitioner/p"}},
 }
 
 
@@ -172,6 +173,13 @@ def test_an_address_of_the_upstream_that_cannot_be_told_as_ours_goes():
     for outward, stays in ((UP, False), (None, True)):
         found = judge(read.document, msgspec.structs.replace(read.facts, outward=outward), read.tools)
         assert stays is not any(edit.path.startswith("/extension") for edit in found.edits[""])
+    numbered = {
+        **record,
+        "performer": [MERCY, {"type": "Practitioner", "identifier": {"system": "urn:x", "value": "1"}}],
+    }
+    read = read_whole(text(question(numbered)), SHELF)
+    found = judge(read.document, msgspec.structs.replace(read.facts, outward=UP), read.tools)
+    assert not any(edit.path.startswith("/performer") for edit in found.edits[""])
     ward = {"reference": "http://up.internal:8080/other/Location/x"}
     named = {**record, "extension": [{"url": "http://hl7.org/fhir/x", "valueReference": ward}]}
     read = read_whole(text(question(named)), SHELF)
