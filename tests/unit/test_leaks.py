@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ OPEN = 0
 SECTIONS = {"A": 1, "B": 12, "C": 24, "D": 31, "E": 43, "F": 61, "G": 75, "H": 83}
 
 
+@cache
 def functions(file: str) -> set[str]:
     """The names of the tests of a file."""
     tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.>])/(?:work|root|home|Users|farm)/[\w.-]+")
 MARKDOWN_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 
+@cache
 def tracked(pattern: str = "") -> list[Path]:
     """The files of the repository, as git lists them, new ones included, what is made and ignored left out."""
     listing = subprocess.run(
@@ -125,6 +127,7 @@ def imported(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@cache
 def parse(name: str) -> ast.Module:
     """A file of the repository as a syntax tree."""
     return ast.parse((ROOT / name).read_text("utf-8"), filename=name)
