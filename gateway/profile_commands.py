@@ -52,6 +52,7 @@ def show_profile(name: str, profiles: Profiles = None) -> None:
     for rule in policy.rules:
         _out.print(f"[bold]{rule.id}[/bold] ({rule.cite})\n  {rule.says}", highlight=False)
         _out.print(f"  {_parties(rule)}; {_data(rule, policy)}\n  {_needs(rule)}\n", highlight=False, markup=False)
+    _out.print(*_told_kinds(policy), sep="\n", end="\n\n", highlight=False, markup=False)
     for switch in policy.switches.values():
         _out.print(f"switch {switch.id} = {'on' if switch.value else 'off'}: {switch.says}")
 
@@ -185,6 +186,18 @@ def policy_of(name: str, shelf: Shelf) -> Policy:
     if name not in shelf.policies:
         _stop(f"no profile `{name}`; there are {', '.join(shelf.policies)}", 2)
     return shelf.policies[name]
+
+
+def _told_kinds(policy: Policy) -> Iterator[str]:
+    """Tell the participant types there are, and what each kind that a rule speaks of stands for."""
+    yield f"participant types: {', '.join(sorted(policy.types))}"
+    named = {word for rule in policy.rules for side in (rule.discloser, rule.recipient) for word in _named(side)}
+    for kind in sorted(named & policy.kinds.keys()):
+        yield f"{kind}: {', '.join(sorted(policy.kinds[kind]))}"
+
+
+def _named(match: PartyMatch) -> set[str]:
+    return set(match.types or ()).union(*(_named(one) for one in match.any))
 
 
 def _parties(rule: Rule) -> str:

@@ -1,18 +1,42 @@
 """Identifiers of the kinds that a profile tells of (Social Security numbers, say). Pure.
 
 Rules of this file
-1. A kind is told by the system, by a code of the type, or by a word in the system, the type or the assigner's name.
+1. A kind is told by the system, by a code of the type, or by a word in the system, the type or the assigner's name;
+   or by how a number is written, where nothing else tells and in texts.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from consent_store.identifier_systems import system_of
+from gateway.fhir.view import ResourceView
 from gateway.policy.matching import IdentifierMatch
 
 _PUBLISHED: Final = "/fhir/sid/"  # tells of no kind
+_TELLING: Final = frozenset({"system", "type"})
+_DASHES: Final = r"\-\u2010-\u2015\u2212"
 _WORDS: Final = re.compile(r"[a-z0-9]+")
+
+
+def written_as(view: ResourceView, wanted: IdentifierMatch) -> Iterator[str]:
+    """Give the pointers of texts in which a number of one of the forms stands, and of identifiers that are one and of
+    which nothing tells the kind."""
+    form = _form(wanted.forms)
+    if view.texts and form.search("\n".join([one.text for one in view.texts])):
+        values = {f"{one.own}/value" for one in view.identifiers}
+        yield from (one.at for one in view.texts if one.at not in values and form.search(one.text))
+    for found in view.identifiers:
+        value = found.node.get("value")
+        if isinstance(value, str) and found.node.keys().isdisjoint(_TELLING) and form.fullmatch(value.strip()):
+            yield found.own
+
+
+@lru_cache(maxsize=16)
+def _form(forms: frozenset[str]) -> re.Pattern[str]:
+    told = "|".join(form.replace("n", r"\d").replace("-", f"[{_DASHES}]") for form in sorted(forms))
+    return re.compile(f"(?<![\\d{_DASHES}])(?:{told})(?![\\d{_DASHES}])")
 
 
 def is_of_kind(item: Mapping[str, Any], wanted: IdentifierMatch) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from gateway.decision.identifier_kinds import is_of_kind
+from gateway.decision.identifier_kinds import is_of_kind, written_as
 from gateway.decision.model import Exchange
 from gateway.decision.rules import party_matches
 from gateway.decision.wording import is_said, plain
@@ -121,8 +121,11 @@ class Recogniser:
     @staticmethod
     def identifiers_at(view: ResourceView, wanted: IdentifierMatch) -> Iterator[str]:
         """Give the pointers of the identifiers of a kind, wherever they stand in a record: its own, in references,
-        extensions and values. What stands in an inner resource is that one's."""
-        return (one.own for one in view.identifiers if is_of_kind(one.node, wanted))
+        extensions and values; and of texts that hold one by its form. What stands in an inner resource is that
+        one's."""
+        yield from (one.own for one in view.identifiers if is_of_kind(one.node, wanted))
+        if wanted.forms:
+            yield from written_as(view, wanted)
 
     def _has_identifier(self, view: ResourceView, kinds: Iterable[IdentifierMatch]) -> bool:
         for kind in kinds:

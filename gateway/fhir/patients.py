@@ -88,6 +88,7 @@ STAND_INS: Final[Mapping[str, str]] = {"RelatedPerson": "/patient", "Person": "/
 # Types that are about what they point at and have no patient element of their own.
 ABOUT_OTHERS: Final[Mapping[str, str]] = {
     "Binary": "/securityContext",
+    "EnrollmentResponse": "/request",
     "MessageHeader": "/focus/",
     "Provenance": "/target/",
 }

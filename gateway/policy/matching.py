@@ -37,11 +37,13 @@ class Words(msgspec.Struct, frozen=True):
 
 class IdentifierMatch(msgspec.Struct, frozen=True):
     """Identifiers of a kind: of one of `systems`, of one of the `types` (`system|code`), or with a word or phrase of
-    `words` in its system, its type or the name of who assigned it."""
+    `words` in its system, its type or the name of who assigned it. `forms` (`nnn-nn-nnnn`): also what is written so
+    in a text, or as an identifier of which nothing tells the kind."""
 
     systems: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
+    forms: frozenset[str] = frozenset()
 
 
 class CategoryMatch(msgspec.Struct, frozen=True):

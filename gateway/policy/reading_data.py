@@ -99,7 +99,10 @@ def _codes(node: Node) -> Codes:
 def identifiers_of(node: Node) -> IdentifierMatch:
     """Read a kind of identifiers. Raises ProfileError."""
     words = frozenset(word.lower() for word in node.at("words").texts())
-    match = IdentifierMatch(frozenset(node.at("systems").texts()), frozenset(node.at("types").texts()), words)
+    forms = frozenset(node.at("forms").texts())
+    if any(set(form) - {"n", "-"} for form in forms):
+        raise node.at("forms").wrong("a form is digits, written `n`, with `-` between them")
+    match = IdentifierMatch(frozenset(node.at("systems").texts()), frozenset(node.at("types").texts()), words, forms)
     if match == IdentifierMatch():
         raise node.wrong("recognises nothing")
     return match

@@ -23,6 +23,7 @@ _SAMPLES: Final[Mapping[str, str]] = {
     "extends": "base",
     "threshold": "0.5",
     "lists": "0.5",
+    "forms": "n",
     "words": "x",
     "set_aside": "x",
     "named": "x",

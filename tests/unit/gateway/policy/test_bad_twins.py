@@ -71,6 +71,7 @@ categories:
           systems: ["urn:x"]
           types: ["urn:x|SS"]
           words: [ssn]
+          forms: [nnn-nn-nnnn]
         own: true
         words: matter
         code_words: matter
@@ -254,6 +255,7 @@ def test_a_value_of_another_kind_is_named_with_file_and_line(file, number):
         ("profile", ("        words: matter", "        words: matters"), "`matters` is not one of"),
         ("profile", ("named: [in custody]", "named: [In custody]"), "words are small letters and digits"),
         ("profile", ("set_aside: [cardiac arrest]", "set_aside: [x-y]"), "words are small letters and digits"),
+        ("profile", ("forms: [nnn-nn-nnnn]", "forms: [ddd-dd]"), "a form is digits"),
         ("profile", ("words: [arrest]", "words: []"), "has no words"),
         ("profile", ("- is: visit", "- is: visits"), "`visits` is not one of"),
         ("profile", ("data: [visit]", "data: [visits]"), "`visits` is not one of"),
