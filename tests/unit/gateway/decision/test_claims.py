@@ -112,3 +112,15 @@ def test_what_follows_from_several_removals_is_told_by_the_first():
     causes = {edit.path: edit.because for edit in edits}
     assert {1} == {because for path, because in causes.items() if path != "/diagnosis/0"}
     assert 3 == causes["/diagnosis/0"]
+
+
+def test_lines_that_the_payer_added_point_at_the_new_numbers():
+    """They stay where a line that they answer stays, and name it by its number then; without one they go."""
+    added = [{"itemSequence": [1, 3]}, {"itemSequence": [2]}, {"itemSequence": [3]}]
+    tree = benefit() | {"addItem": added}
+    edits = removal_edits(tree, {"/item/1": 0})
+    assert edits is not None
+    assert {"/addItem/0/itemSequence": [1, 2], "/addItem/2/itemSequence": [2]} == {
+        path: value for path, value in replaced(edits).items() if path.startswith("/addItem")
+    }
+    assert "/addItem/1" in cuts(edits)

@@ -259,6 +259,9 @@ def test_a_release_that_the_sender_holds():
     for custodian in ({"reference": "Organization/o1"}, {"identifier": number}):
         assert hold(own, case(discloser, consents=[good(r4(provision=to_it, organization=[custodian]))]))
     general = good(r4(provision=permit(), organization=[{"identifier": number}]))
+    release = good(r4(provision=to_it, organization=[{"identifier": number}]))
+    other = good(r4(id="c2", provision=permit(), policy=[{"uri": "urn:other"}]))
+    assert hold(own, case(discloser, consents=[release, other]))
     assert not hold(own, case(discloser, consents=[general]))
     assert not hold(own, case(discloser, consents=[good(r4(provision=to_it, organization=None))]))
 

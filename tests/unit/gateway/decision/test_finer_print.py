@@ -29,14 +29,14 @@ from tests.questions import (
 )
 
 WANTED = IdentifierMatch(
-    systems=frozenset({"urn:ssn"}), types=frozenset({"urn:kinds|SS"}), words=frozenset({"social security", "ssn"})
+    systems=frozenset({"urn:numbers"}), types=frozenset({"urn:kinds|SS"}), words=frozenset({"social security", "ssn"})
 )
 
 
 @pytest.mark.parametrize(
     ("item", "is_one"),
     [
-        ({"system": "urn:ssn"}, True),
+        ({"system": "urn:numbers"}, True),
         ({"system": "urn:other"}, False),
         ({"type": {"coding": [{"system": "urn:kinds", "code": "SS"}]}}, True),
         ({"type": {"coding": [{"code": "x"}, "odd", {"system": "urn:kinds", "code": "SS"}]}}, True),

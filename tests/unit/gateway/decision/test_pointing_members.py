@@ -83,3 +83,18 @@ def test_where_the_reference_is_required_the_member_goes_for_that():
     sides = [{"party": TO_HIDDEN, "onHold": True}, {"party": SUBJECT}]
     found = released(asked(searchset(account | {"guarantor": sides}, hidden())), "it")
     assert sides[1:] == found["guarantor"]
+
+
+def test_a_structure_of_which_nothing_is_left_goes_whole():
+    """An empty structure says that there was something (R4 ele-1); one that says more stays with the rest."""
+    visit = {
+        "resourceType": "Encounter",
+        "id": "it",
+        "status": "finished",
+        "class": {"code": "AMB"},
+        "subject": SUBJECT,
+    }
+    visit |= {"serviceProvider": MERCY}
+    for more, left in (({}, None), ({"reAdmission": {"text": "yes"}}, {"reAdmission": {"text": "yes"}})):
+        whole = visit | {"hospitalization": {"origin": TO_HIDDEN, **more}}
+        assert left == released(asked(searchset(whole, hidden())), "it").get("hospitalization")
