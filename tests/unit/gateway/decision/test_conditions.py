@@ -8,7 +8,7 @@ import pytest
 from consent_store.dates import Period, parse_date
 from consent_store.model import ACT_CODE, Identifier, PatientKey
 from gateway.decision.case import Case
-from gateway.decision.conditions import hold
+from gateway.decision.conditions import derived_of, hold
 from gateway.decision.model import Answer
 from gateway.decision.part2_conditions import programs_of
 from gateway.directory.model import Agreement, Directory, Participant
@@ -213,7 +213,9 @@ def test_who_provides_care():
 
 
 PERMITTING = good(r4(provision=permit()))
-NAMING = good(r4(provision=permit(actor=[actor("Organization/o7")])))
+SIGNED = {"performer": [{"reference": "Patient/1"}]}
+NAMING = good(r4(provision=permit(actor=[actor("Organization/o7")]), **SIGNED))
+UNSIGNED = good(r4(provision=permit(actor=[actor("Organization/o7")])))
 REFUSING = good(r4(provision={"type": "deny"}))
 
 
@@ -223,11 +225,12 @@ REFUSING = good(r4(provision={"type": "deny"}))
         ([], Answer.NOT_APPLICABLE, False, False, True),
         ([PERMITTING], Answer.PERMIT, False, True, True),
         ([NAMING], Answer.PERMIT, True, True, True),
+        ([UNSIGNED], Answer.PERMIT, False, True, True),
         ([REFUSING], Answer.DENY, False, False, False),
     ],
 )
 def test_what_the_consents_say(consents, answer, on_form, within, silent):
-    """A permit, one that names the recipient, a refusal."""
+    """A permit, one that names the recipient, one that does so and is not signed, a refusal."""
     found = case(consents=consents)
     assert answer is found.consents.answer
     assert on_form is hold(Condition.RECIPIENT_ON_CONSENT_FORM, found)
@@ -257,13 +260,13 @@ def test_a_release_that_the_sender_holds():
     to_it = permit(actor=[actor("Organization/o7")])
     own = Condition.SENDER_OWN_RELEASE_ON_FILE
     for custodian in ({"reference": "Organization/o1"}, {"identifier": number}):
-        assert hold(own, case(discloser, consents=[good(r4(provision=to_it, organization=[custodian]))]))
+        assert hold(own, case(discloser, consents=[good(r4(provision=to_it, organization=[custodian], **SIGNED))]))
     general = good(r4(provision=permit(), organization=[{"identifier": number}]))
-    release = good(r4(provision=to_it, organization=[{"identifier": number}]))
+    release = good(r4(provision=to_it, organization=[{"identifier": number}], **SIGNED))
     other = good(r4(id="c2", provision=permit(), policy=[{"uri": "urn:other"}]))
     assert hold(own, case(discloser, consents=[release, other]))
     assert not hold(own, case(discloser, consents=[general]))
-    assert not hold(own, case(discloser, consents=[good(r4(provision=to_it, organization=None))]))
+    assert not hold(own, case(discloser, consents=[good(r4(provision=to_it, organization=None, **SIGNED))]))
 
 
 def test_a_representative_proves_authority():
@@ -411,3 +414,14 @@ def test_the_programs_because_of_whom_a_record_is_part_2():
 def test_the_instant_of_the_questions():
     """The periods above are meant to be over, or not, at this instant."""
     assert AT == case().exchange.at
+
+
+def test_what_is_said_is_held_against_what_is_derived_and_can_be_told():
+    """Of what nobody can tell nothing is derived, and nothing contradicts it; what may be stated is not asked."""
+    said = {Condition.ADULT_ONLY.value: True, Condition.AGE_KNOWN.value: True, Condition.REQUIRED_BY_LAW.value: True}
+    assert {Condition.AGE_KNOWN.value: False} == derived_of(case(), said)
+    born = case()
+    born = msgspec.structs.replace(
+        born, subject=msgspec.structs.replace(born.subject, birth_date=parse_date("2015-01-01"))
+    )
+    assert {Condition.AGE_KNOWN.value: True, Condition.ADULT_ONLY.value: False} == derived_of(born, said)

@@ -152,3 +152,28 @@ def test_a_text_that_is_the_value_of_something_else_goes_alone():
     patient = {"resourceType": "Patient", "id": "rosa", "birthDate": "1980-03-01", "telecom": [contact]}
     found = asked(searchset(patient, {**hidden(), "id": random}), context=[], profile="us-part2")
     assert [{"system": "url", "use": "home"}] == released(found, "rosa")["telecom"]
+
+
+def test_what_sums_up_the_withheld_goes_for_the_deny_behind_it():
+    """Every cut of a conclusion, a note or a stub names the cause; none stands without."""
+    report = {
+        "resourceType": "DiagnosticReport",
+        "id": "it",
+        "status": "final",
+        "subject": SUBJECT,
+        "code": {"text": "x"},
+    }
+    report |= {
+        "performer": [MERCY],
+        "conclusion": "SECRET",
+        "result": [{"reference": "Observation/r", "display": "SECRET"}],
+    }
+    result = observation("r", performer=[{"reference": "Organization/harbor"}])
+    found = asked(searchset(report, result))
+    (told,) = (one for one in found["decisions"] if one["resource"] == "DiagnosticReport/it")
+    causes = {
+        edit["path"]: edit["because"] for edit in told["edits"] if edit["path"].startswith(("/conclusion", "/result"))
+    }
+    assert {"conclusion", "result"} == {path.split("/")[1] for path in causes}
+    assert None not in causes.values()
+    assert {"points-at-withheld"} == {told["because"][index]["rule"] for index in causes.values()}

@@ -230,3 +230,13 @@ def test_what_an_entry_says_of_another_record_goes():
         second["request"],
         second["fullUrl"],
     )
+
+
+def test_the_effect_counts_records_about_patients_alone():
+    """A place that goes, or stays, beside them changes nothing; where there is none about a patient, all count."""
+    program = {"resourceType": "Organization", "id": "harbor"}
+    mercy = {"resourceType": "Organization", "id": "mercy"}
+    assert "permit" == asked(searchset(observation(performer=[MERCY]), program, included=("harbor",)))["effect"]
+    assert "deny" == asked(searchset(hidden(), mercy))["effect"]
+    assert "permit_redacted" == asked(searchset(hidden(), observation(performer=[MERCY]), mercy))["effect"]
+    assert "permit" == asked(searchset(mercy))["effect"]

@@ -1,6 +1,6 @@
 """How each consent stands to a record: whether it speaks, and what keeps the whole of it or a provision from it."""
 
-from datetime import UTC
+from datetime import UTC, timedelta
 
 import msgspec
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from consent_store.model import ACT_CODE, ACT_REASON
 from gateway.decision.case import Case
 from gateway.decision.near_consents import MOST_PROVISIONS, codes, near_consents, people, periods_of, provisions_on
-from tests.consent_questions import DIRECTORY, HOSPITAL, ask, exchange, relations, subject, target
+from tests.consent_questions import AT, DIRECTORY, HOSPITAL, ask, exchange, relations, subject, target
 from tests.consents import actor, bad, code, concept, good, permit, r4, r5
 from tests.questions import SHELF
 
@@ -316,3 +316,12 @@ def test_a_refusal_addressed_to_another_custodian_is_not_kept_by_that():
     apart = {"type": "deny", "purpose": [code(ACT_REASON, "HRESCH")]}
     found = near(r4(provision=apart, organization=[{"reference": "Organization/o9"}]))
     assert [["purpose_not_covered"]] == [why for _, _, why in found[3]]
+
+
+def test_at_the_instant_at_which_it_ends_it_is_over():
+    """Its last second is its own; the next is not."""
+    limited = good(r4(provision=permit(period={"end": "2025-03-01T12:00:00Z"})))
+    then = msgspec.structs.replace(exchange(), at=AT + timedelta(seconds=1))
+    assert near_consents(case(limited))[0].speaks
+    (found,) = near_consents(case(limited, asked=then))
+    assert ["expired"] == [why.lack.value for part in found.provisions for why in part.why]

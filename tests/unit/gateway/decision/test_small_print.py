@@ -97,7 +97,7 @@ AUTHORISED = {
         actor=[recipient({"reference": "Organization/valley"})],
         purpose=[{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "TREAT"}],
     ),
-    "sourceAttachment": {"title": "the signed form"},
+    "sourceAttachment": {"title": "the signed form", "data": "c2lnbmVk"},
 }
 INSIDE = [
     {"resourceType": "RelatedPerson", "id": "rp", "patient": {"reference": "Patient/rosa"}},
