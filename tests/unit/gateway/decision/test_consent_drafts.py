@@ -249,3 +249,12 @@ def test_an_r5_exception_is_widened_by_the_type_and_keeps_those_it_had():
     (found,) = ways(question(WEIGHT, profile="base", consents=[given]), "consent_amended")
     (widened,) = [one["value"] for one in found["patch"] if one["path"] == "/provision/0/resourceType"]
     assert [{"system": types, "code": "Claim"}, {"system": types, "code": "Observation"}] == widened
+
+
+def test_a_provision_in_a_provision_is_amended_in_its_place():
+    """In R4 the root is one object and what stands in it a list; an exception of a refusal may be widened so."""
+    treat = [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HPAYMT"}]
+    inner = [{"type": "permit", "period": {"end": "2020"}, "purpose": treat}, {"type": "permit", "purpose": treat}]
+    given = consent("deny", provision=inner) | {"status": "inactive"}
+    patches = ways(question(WEIGHT, profile="base", consents=[given]), "consent_amended")
+    assert [["/status", "/provision/provision/1/purpose"]] == [[one["path"] for one in way["patch"]] for way in patches]
