@@ -144,7 +144,7 @@ def composition(**elements: Any) -> dict[str, Any]:
 
 
 def consent(effect: str = "permit", patient: dict[str, Any] = SUBJECT, **provision: Any) -> dict[str, Any]:
-    """A privacy consent of Rosa's, or of whoever is told."""
+    """A privacy consent of Rosa's, or of whoever is told, given by that patient."""
     return {
         "resourceType": "Consent",
         "id": "consent",
@@ -152,6 +152,7 @@ def consent(effect: str = "permit", patient: dict[str, Any] = SUBJECT, **provisi
         "scope": {"coding": [{"system": CONSENT_SCOPE, "code": "patient-privacy"}]},
         "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
         "patient": patient,
+        "performer": [patient],
         "dateTime": "2026-01-01",
         "policy": [{"uri": "https://example.org/policy"}],
         "provision": {"type": effect, **provision},

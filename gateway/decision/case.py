@@ -13,6 +13,7 @@ import msgspec
 
 from consent_store.model import Consent, Reference
 from gateway.decision.consents import ConsentAnswer, Permit, Relations, Target
+from gateway.decision.consents.signing import is_signed
 from gateway.decision.model import Exchange, SubjectFacts
 from gateway.directory.lookups import agreements_between
 from gateway.directory.model import Agreement, Directory
@@ -101,6 +102,12 @@ def standing(case: Case) -> tuple[Permit, ...]:
     if case.policy.on(REPRESENTATIVES):
         permits = tuple(one for one in permits if not _by_representative(one) or one.consent.verified is True)
     return permits
+
+
+def authorises(permit: Permit, case: Case) -> bool:
+    """Say whether a consent that permits names the recipient and is signed (45 CFR 164.508(c)(1)(iii), (vi))."""
+    subject = case.subject
+    return permit.names_recipient and subject is not None and is_signed(permit.consent, subject, case.relations)
 
 
 def _by_representative(permit: Permit) -> bool:

@@ -14,6 +14,7 @@ from gateway.decision.age import adult
 from gateway.decision.case import (
     Case,
     Truth,
+    authorises,
     standing,
     stated,
 )
@@ -69,7 +70,7 @@ def relied_on(needs: tuple[Condition, ...], case: Case) -> tuple[Permit, ...]:
     if Condition.PART2_COMPLIANT_CONSENT in needs:
         return tuple(permit for permit in permits if part2_conditions.meets_part2(permit, case))
     if Condition.CONSENT_NAMES_RECIPIENT in needs:
-        return tuple(permit for permit in permits if permit.names_recipient)
+        return tuple(permit for permit in permits if authorises(permit, case))
     return tuple(permits) if Condition.CONSENT_PERMITS in needs else ()
 
 
@@ -80,7 +81,7 @@ def _consent_permits(case: Case) -> Truth:
 
 
 def _consent_names_recipient(case: Case) -> Truth:
-    return any(permit.names_recipient for permit in standing(case))
+    return any(authorises(permit, case) for permit in standing(case))
 
 
 def _recipient_is_subject(case: Case) -> Truth:

@@ -17,6 +17,7 @@ from gateway.decision.case import (
     Case,
     Truth,
     agreements_with,
+    authorises,
     by_related_person,
     in_force_between,
     standing,
@@ -130,7 +131,7 @@ def _administration(case: Case) -> Truth:
 
 
 def _recipient_on_form(case: Case) -> Truth:
-    return any(permit.names_recipient for permit in standing(case))
+    return any(authorises(permit, case) for permit in standing(case))
 
 
 def _within_consent(case: Case) -> Truth:
@@ -148,7 +149,7 @@ def _no_local_bar(case: Case) -> Truth:
 
 def _own_release(case: Case) -> Truth:
     # A release that the sender itself holds, for this recipient (seed0 L101-103).
-    return any(permit.names_recipient and _is_custodian(case, permit) for permit in standing(case))
+    return any(authorises(permit, case) and _is_custodian(case, permit) for permit in standing(case))
 
 
 def _is_custodian(case: Case, permit: Permit) -> bool:

@@ -53,7 +53,7 @@ class NearRule(msgspec.Struct, frozen=True):
 
 _WORDS: Final[Mapping[str, str]] = {
     Condition.CONSENT_PERMITS: "a consent of the patient permits it",
-    Condition.CONSENT_NAMES_RECIPIENT: "a consent that permits it names the recipient",
+    Condition.CONSENT_NAMES_RECIPIENT: "a consent that permits it is signed and names the recipient",
     Condition.PART2_COMPLIANT_CONSENT: "a consent that permits it meets 42 CFR 2.31",
     Condition.PART2_EMERGENCY: "there is a bona fide medical emergency and consent cannot be obtained",
     Condition.PART2_SAME_PROGRAM: "it stays within one Part 2 program",

@@ -11,10 +11,11 @@ Rules of this file (law.md section (a); ARCHITECTURE.md section 6; L095)
 
 from typing import Final
 
-from consent_store.model import ACT_CODE, ACT_REASON, Coding, Consent, Expiry, Reference, Status
+from consent_store.model import ACT_CODE, ACT_REASON, Coding, Consent, Expiry, Status
 from gateway.decision.consents.answer import Permit, Target
 from gateway.decision.consents.label_tests import PART2, PSYCHOTHERAPY_NOTES
-from gateway.decision.consents.relations import Relations, type_of
+from gateway.decision.consents.relations import Relations
+from gateway.decision.consents.signing import given_by_patient, has_form
 from gateway.decision.model import Exchange, SubjectFacts
 from gateway.fhir.terminology import canonical, purpose_is_a
 
@@ -45,9 +46,9 @@ def part2_compliant(
         (consent.status is Status.ACTIVE, "it is not active"),
         (consent.verified is not False, "its verification failed"),
         (_same_patient(consent, subject), "it names another patient"),
-        (_signed(consent, relations), "no signed source and no signature is on record"),
+        (has_form(consent, relations), "no signed source and no signature is on record"),
         (
-            _signer(consent, subject, relations),
+            given_by_patient(consent, subject, relations),
             "the patient, or a representative of proven authority, has not given it",
         ),
         (permit.names_discloser, "it does not name who may disclose"),
@@ -65,40 +66,6 @@ def part2_compliant(
 def _same_patient(consent: Consent, subject: SubjectFacts) -> bool:
     same_record = bool(consent.patient.id) and consent.patient == subject.key
     return same_record or not subject.identifiers.isdisjoint(consent.patient_identifiers)
-
-
-def _signed(consent: Consent, relations: Relations) -> bool:
-    return consent.source_attached or bool(consent.source_references) or f"Consent/{consent.id}" in relations.signed
-
-
-def _signer(consent: Consent, subject: SubjectFacts, relations: Relations) -> bool:
-    return any(
-        _is_patient(one, consent, subject, relations) or _is_representative(one, consent, subject, relations)
-        for one in consent.performers
-    )
-
-
-def _is_patient(one: Reference, consent: Consent, subject: SubjectFacts, relations: Relations) -> bool:
-    records = {f"Patient/{key.id}" for key in (consent.patient, subject.key) if key.id}
-    if relations.key(one.reference) in records:
-        return True
-    return one.identifier is not None and one.identifier in subject.identifiers.union(consent.patient_identifiers)
-
-
-def _is_representative(one: Reference, consent: Consent, subject: SubjectFacts, relations: Relations) -> bool:
-    """Say whether a RelatedPerson signed whose authority was verified, and who the context does not show to be another
-    patient's (L093)."""
-    key = relations.key(one.reference)
-    if key is None or type_of(key) != "RelatedPerson" or consent.verified is not True:
-        return False
-    view = relations.resources.get(key)
-    if view is None:
-        return key not in relations.ambiguous
-    patients = [found for found in view.references if found.at == "/patient"]
-    return view.tree.get("active") is not False and any(
-        _is_patient(Reference(found.reference, found.type, found.identifier), consent, subject, relations)
-        for found in patients
-    )
 
 
 def _purposed(permit: Permit, exchange: Exchange) -> bool:

@@ -18,6 +18,7 @@ CONSENT = {
     "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
     "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IDSCL"}]}],
     "patient": {"reference": "Patient/p"},
+    "performer": [{"reference": "Patient/p"}],
     "dateTime": "2026-01-01",
     "organization": [{"reference": "Organization/mercy"}],
     "provision": {
