@@ -27,9 +27,9 @@ SHELF_WORDS = {vocabulary_of(node): name for name, node in WRITTEN.at("vocabular
 FOUND = {found["word"]: found for found in SECTION.finditer(PAGE)}
 
 
-def categories(found: re.Match[str], profile: str = "us-programs") -> set[str]:
-    """Ask about a section's record as its discloser would, and give the categories of all that is in it."""
-    record = json.loads(found["record"])
+def categories(found: re.Match[str], profile: str = "us-programs", *, record: dict[str, Any] | None = None) -> set[str]:
+    """Ask about a section's record, or another, as its discloser would; give the categories of all that is in it."""
+    record = record or json.loads(found["record"])
     parties = {"source": found["by"], "hospital": "provider_general", "program": "provider_part2", "plan": "mcp"}
     inside = record.get("id") == "p1" or "Patient" in {
         entry["resource"]["resourceType"] for entry in record.get("entry", ())
@@ -72,6 +72,19 @@ def test_the_record_of_a_word_is_recognised_as_it(word):
 
     assert wanted
     assert wanted <= found
+
+
+ALSO = [
+    (found, json.loads(also))
+    for found, rest in zip(FOUND.values(), re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:], strict=True)
+    for also in re.findall(r"^Also:\n\n```json\n(.*)\n```$", rest, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize(("found", "record"), ALSO, ids=lambda one: one["word"] if isinstance(one, re.Match) else "")
+def test_other_forms_of_a_word_are_recognised_as_it(found, record):
+    """What stands under "Also" is of the same category; and it is about somebody who is known."""
+    assert found["word"] in categories(found, record=record)
 
 
 def test_a_record_of_something_else_is_not_recognised_as_it():

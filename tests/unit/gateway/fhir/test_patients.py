@@ -200,6 +200,14 @@ def test_provenance_is_about_its_targets(elements: Elements):
     )
 
 
+def test_an_answer_to_an_enrolment_is_about_whom_its_request_names(elements: Elements):
+    """R4's EnrollmentResponse has no patient of its own; without the request in reach nobody knows whose it is."""
+    response = {"resourceType": "EnrollmentResponse", "request": {"reference": "EnrollmentRequest/r"}}
+    request = {"resourceType": "EnrollmentRequest", "id": "r", "candidate": {"reference": "Patient/1"}}
+    assert (["1"], "all") == named(elements, response, request)
+    assert ([], "unknown") == named(elements, response)
+
+
 def test_who_has_no_patient(elements: Elements):
     """L003: an Organization is about nobody; an Observation without a patient is about somebody unknown."""
     assert ([], "all") == named(elements, {"resourceType": "Organization", "id": "1"})
