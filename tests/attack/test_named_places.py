@@ -64,7 +64,14 @@ PLACES = (
 def visit(**more):
     """A visit of Rosa's."""
     subject = {"reference": ROSA}
-    return {"resourceType": "Encounter", "id": "v", "status": "finished", "class": AMBULATORY, "subject": subject, **more}
+    return {
+        "resourceType": "Encounter",
+        "id": "v",
+        "status": "finished",
+        "class": AMBULATORY,
+        "subject": subject,
+        **more,
+    }
 
 
 def at(id):
