@@ -41,7 +41,10 @@ class ProgramNames:
             for number in one.identifiers
             if number.system == US_NPI
         }
-        self._phrases = tuple((f" {name} ", told) for name, told in sorted(self._names.items()) if " " in name)
+        self._phrases: dict[str, list[tuple[str, str]]] = {}  # by their longest word
+        for name, told in sorted(self._names.items()):
+            if " " in name:
+                self._phrases.setdefault(max(name.split(), key=len), []).append((f" {name} ", told))
 
     def __bool__(self) -> bool:
         """Whether there is anything to look for."""
@@ -66,7 +69,8 @@ class ProgramNames:
 
     def _within(self, words: str) -> str | None:
         said = f" {words} "
-        return next((told for phrase, told in self._phrases if phrase in said), None)
+        keys = sorted(self._phrases.keys() & words.split())
+        return next((told for key in keys for phrase, told in self._phrases[key] if phrase in said), None)
 
     def _of_record(self, tree: Mapping[str, Any]) -> str | None:
         listed = tree.get("alias")

@@ -230,7 +230,9 @@ class Sources:
         """Say what the source behind one reference is, and which participant ("" unknown); None for a reference that
         names no organisation (a person of whom no role is known, a patient's device)."""
         known = self._known_kind(view, found, steps)
-        if self._called and known[0] is not SourceKind.PART2 and not self.registered(view, found):
+        if not self._called or known[0] is SourceKind.PART2:
+            return known
+        if not known[1] or not self.registered(view, found):  # what is behind it may be registered, and not itself
             called = self._called.of_reference(view, found, self.resolve(view, found).views)
             return (SourceKind.PART2, called) if called is not None else known
         return known
