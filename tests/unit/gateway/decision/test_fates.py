@@ -177,3 +177,23 @@ def test_what_sums_up_the_withheld_goes_for_the_deny_behind_it():
     assert {"conclusion", "result"} == {path.split("/")[1] for path in causes}
     assert None not in causes.values()
     assert {"points-at-withheld"} == {told["because"][index]["rule"] for index in causes.values()}
+
+
+def test_behind_a_name_that_goes_stands_the_law_that_keeps_it_and_behind_what_says_it_again_too():
+    """A program named in passing goes for the program's law; the words that have its name go for the same."""
+    named = {
+        "authorReference": {"reference": "Organization/harbor", "display": "Harbor House"},
+        "text": "seen at Harbor House",
+    }
+    found = asked(searchset(observation(performer=[MERCY], note=[named, {"text": "stable"}])))
+    (told,) = found["decisions"]
+    cuts = [edit for edit in told["edits"] if edit["path"].startswith("/note")]
+    assert cuts
+    assert {"part2-consent"} == {told["because"][edit["because"]]["rule"] for edit in cuts}
+
+
+def test_whom_a_record_names_beside_its_patient_must_be_known():
+    """A person by a number that nobody has: whoever that is has not permitted it (L003)."""
+    somebody = {"type": "Patient", "identifier": {"system": "urn:x", "value": "1"}}
+    (told,) = asked(searchset(observation(performer=[MERCY], focus=[somebody])))["decisions"]
+    assert ("withheld", ["unknown-patient"]) == (told["verdict"], [one["rule"] for one in told["because"]])

@@ -106,6 +106,7 @@ def test_a_section_that_lost_an_entry_loses_its_prose_and_one_that_lost_all_goes
             "section": [{"title": "inner", "text": prose, "entry": [there, gone]}],
         },
         {"title": "prose", "text": prose},
+        "odd",
     ]
     asking = question(bundle({**head, "section": sections}, observation(performer=[MERCY]), hidden()))
     found = json.loads(bytes(answer(json.dumps(asking).encode(), prose_kept())["released"]))
@@ -115,6 +116,7 @@ def test_a_section_that_lost_an_entry_loses_its_prose_and_one_that_lost_all_goes
         {"title": "in part", "entry": [there]},
         {"title": "outer", "section": [{"title": "inner", "entry": [there]}]},
         {"title": "prose", "text": prose},
+        "odd",
     ] == left
 
 

@@ -137,3 +137,12 @@ def test_edits_of_what_stands_inside_are_prefixed_and_keep_their_causes():
     edits = (Edit(Op.CUT, "/a", because=2), Edit(Op.REPLACE, "/b", b"1"))
     assert (Edit(Op.CUT, "/entry/0/a", because=2), Edit(Op.REPLACE, "/entry/0/b", b"1")) == prefixed(edits, "/entry/0")
     assert [True, True, False, False] == [within(one, {"/a", "/b/0"}) for one in ("/a", "/b/0/c", "/b/01", "")]
+
+
+@pytest.mark.parametrize(("always", "goes"), [(("total",), False), (("total", "processNote"), True)])
+def test_numbers_of_notes_go_where_the_notes_always_go(always, goes):
+    """Where notes may stay, so may the numbers that point at them."""
+    tree = {"resourceType": "Claim", "id": "c", "item": [{"sequence": 1, "noteNumber": [1]}]}
+    view = read_resource(json.dumps(tree).encode())
+    edits = uniform_edits(view, PartRule(frozenset({"item"}), always), PARTS, Elements.from_json(TABLE.read_bytes()))
+    assert goes is ("/item/0/noteNumber" in [edit.path for edit in edits])
