@@ -8,7 +8,7 @@ import pytest
 from consent_store.dates import Period, parse_date
 from consent_store.model import ACT_CODE, ACT_REASON, Expiry
 from gateway.decision.case import REDISCLOSURE_NEEDS_CONSENT, SINGLE_TPO_CONSENT, Case
-from gateway.decision.conditions import hold
+from gateway.decision.conditions import hold, relied_on
 from gateway.decision.consents import ConsentAnswer
 from gateway.decision.model import Answer, Initiator
 from gateway.decision.part2_conditions import compliant_consent, redisclosure
@@ -183,3 +183,14 @@ def test_the_switch_is_about_consents_for_all_of_it_alone(purposes, counts):
     )
     said = msgspec.structs.replace(found.consents, permitting=until)
     assert counts is compliant_consent(msgspec.structs.replace(found, consents=said))
+
+
+def test_a_rule_relies_on_the_consents_that_meet_its_need():
+    """Of a form and a general consent that permit the same, a Part 2 rule relies on the form, another on both."""
+    general = r4(
+        id="general", provision=permit(), organization=[{"reference": "Organization/o1"}], policy=[{"uri": "urn:x"}]
+    )
+    found = case(form(*ALL, to="Organization/o9"), general, discloser=PROGRAM, at_once=True)
+    assert ["c1"] == [one.consent.id for one in relied_on((Condition.PART2_COMPLIANT_CONSENT,), found)]
+    assert {"c1", "general"} >= {one.consent.id for one in relied_on((Condition.CONSENT_PERMITS,), found)} > {"c1"}
+    assert () == relied_on((), found)
