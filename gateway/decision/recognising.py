@@ -160,7 +160,8 @@ class Recogniser:
 
     @staticmethod
     def _is_named(view: ResourceView, names: frozenset[str]) -> bool:
-        said = {plain(one.text).strip() for one in view.texts if one.at.startswith("/code/")}
+        texts = (one for one in view.texts if one.at.startswith("/code/") and one.at.endswith(("/text", "/display")))
+        said = {plain(one.text).strip() for one in texts}
         return bool(said) and said <= names
 
     def _settle(self, resource_type: str, labels: Labels) -> _Settled:

@@ -62,7 +62,13 @@ def free(
     found += [(one.at, of_address(one)) for one in opinion.view.links if not freeing.gone(one.at)]
     found += told
     referring = {one.at for one in opinion.view.references}
-    found += [(at, Fate(Kind.CUT, cause, _kind(at))) for at, cause in opinion.hidden.items() if at not in referring]
+    hidden = {at: cause for at, cause in opinion.hidden.items() if at not in referring}
+    found += [(at, Fate(Kind.CUT, cause, _kind(at))) for at, cause in hidden.items()]
+    for at, cause in hidden.items() if opinion.cut else ():
+        # A number that no copy shows is told of all the same: what its rule obliges to was done.
+        outer = next((path for path in opinion.cut if within(at, {path})), None)
+        if outer is not None and cause.obligations:
+            opinion.take([Edit(Op.CUT, outer)], cause)
     if not all(freeing.go(at, fate) for at, fate in found if fate.kind is not Kind.KEEP):
         return False
     return freeing.restated()

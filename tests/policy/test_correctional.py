@@ -115,6 +115,10 @@ CUSTODY = [
         {"code": {"text": "Incarcerated"}},
     ),
     (
+        record("Condition", code=coded(SNOMED, "224198000", "In prison"), note=[{"text": "since the raid"}]),
+        {"code": coded(SNOMED, "224198000", "In prison")},
+    ),
+    (
         record("Flag", status="active", code={"text": "In custody"}, period={"start": "2024-01-01"}),
         {"status": "active", "code": {"text": "In custody"}, "period": {"start": "2024-01-01"}},
     ),
