@@ -20,7 +20,7 @@ import msgspec
 from gateway import clock
 from gateway.demo.cast import Cast
 from gateway.demo.serving import serve
-from tests.twin.absent import Oracle, Without
+from tests.twin.absent import Oracle, Without, name_of
 from tests.twin.arms import Arm, Behind, World, arm
 from tests.twin.asking import Pair, Script, Seen, Step, curl
 from tests.twin.comparing import difference, normal
@@ -170,8 +170,15 @@ def hold(on: Stage, versions: Versions, pair: Pair, records: Sequence[bytes], wo
         on.other.hold(world.records)
         return
     whole, rest = versions.of(pair, world)
-    on.whole.hold([*whole, *records])
-    on.other.hold([*rest, *world.records])
+    on.whole.hold(each_after(whole, records))
+    on.other.hold(each_after(rest, world.records))
+
+
+def each_after(earlier: Sequence[bytes], records: Sequence[bytes]) -> list[bytes]:
+    """Give records each after its earlier version: when a record first came, which orders what a server finds, is the
+    same in both worlds."""
+    before = {name_of(one): one for one in earlier}
+    return [text for one in records for text in (before.get(name_of(one)), one) if text is not None]
 
 
 def signed(parts: Cast) -> list[bytes]:
