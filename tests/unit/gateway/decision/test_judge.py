@@ -12,6 +12,7 @@ from tests.questions import (
     SUBJECT,
     asked,
     bundle,
+    claim,
     hidden,
     observation,
     searchset,
@@ -240,3 +241,11 @@ def test_the_effect_counts_records_about_patients_alone():
     assert "deny" == asked(searchset(hidden(), mercy))["effect"]
     assert "permit_redacted" == asked(searchset(hidden(), observation(performer=[MERCY]), mercy))["effect"]
     assert "permit" == asked(searchset(mercy))["effect"]
+
+
+def test_a_claim_of_which_nothing_is_kept_back_loses_what_every_copy_loses():
+    """Else the number of its version would tell it from one of which something was (L033)."""
+    bill = claim(provider=MERCY, meta={"versionId": "7"})
+    (told,) = asked(searchset(bill), recipient="plan", purpose="HPAYMT")["decisions"]
+    assert "disclosed" == told["verdict"]
+    assert "/meta/versionId" in [edit["path"] for edit in told["edits"]]

@@ -6,13 +6,15 @@ import msgspec
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
+from consent_store.model import ACT_REASON, Coding
 from gateway.bootstrap.files import Toolmaker
-from gateway.decision.necessary import necessary_edits
+from gateway.decision.necessary import necessary_edits, sets_in_force
 from gateway.errors import ProfileError
 from gateway.fhir.view import read_resource
 from gateway.policy.matching import PartyMatch
 from gateway.policy.model import MinimumNecessary
 from gateway.release.edits import apply
+from tests.consent_questions import exchange
 from tests.questions import MERCY, ROSA, SHELF, SUBJECT, asked, claim, consent, observation, recipient, searchset
 
 TOOLS = Toolmaker()
@@ -235,3 +237,20 @@ def test_identity_language_labels_and_what_is_contained_always_stay():
     assert {"resourceType", "id"} == left(alike, {"value[x]"}).keys()
     nested = {**kept, "contained": [], "component": [{"id": "meta", "code": {"text": "x"}, "valueString": "x"}]}
     assert {"code": {"text": "x"}} == left(nested, {"component.code"})["component"][0]
+
+
+@pytest.mark.parametrize(
+    ("purposes", "asked_for", "speaks"),
+    [
+        ((), "TREAT", True),
+        (("HPAYMT",), "HPAYMT", True),
+        (("HOPERAT",), "CAREMGT", True),
+        (("HPAYMT",), "TREAT", False),
+    ],
+)
+def test_a_set_speaks_of_its_purposes_and_one_without_of_all(purposes, asked_for, speaks):
+    """By the purposes beneath those it names; it is told by the type of record."""
+    listed = tuple(Coding(ACT_REASON, code) for code in purposes)
+    one = MinimumNecessary("x", "says", "cite", PartyMatch(), listed, {"Patient": frozenset({"name"})})
+    policy = msgspec.structs.replace(SHELF.policies["us-hipaa"], minimum_necessary=(one,))
+    assert ({"Patient": (one,)} if speaks else {}) == sets_in_force(policy, exchange(asked_for))
