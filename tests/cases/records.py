@@ -184,8 +184,16 @@ RECORDS: dict[str, Callable[[], Sent]] = {
     ),
     "bh_non_part2": lambda: Sent([condition("F32.9"), encounter(reasonCode=[code(ICD, "F41.1")])]),
     "bh_non_part2_encounter": lambda: Sent([encounter(reasonCode=[code(ICD, "F32.9")])]),
-    "bh_treatment_record": lambda: Sent([condition("F20.9"), encounter(at=None, reasonCode=[code(ICD, "F20.9")])]),
-    "bundle_with_release_date_and_cii": lambda: Sent([custody(), patient(identifier=[CII])], (), ("A12345678",)),
+    "bh_treatment_record": lambda: Sent(
+        [
+            condition("F20.9"),
+            encounter(at=None, reasonCode=[code(ICD, "F20.9")]),
+            {**document(), "type": {"text": "Psychiatric discharge summary"}},
+        ]
+    ),
+    "bundle_with_release_date_and_cii": lambda: Sent(
+        [custody(identifier=[CII]), patient(identifier=[CII])], (), ("A12345678",)
+    ),
     "care_plan": lambda: Sent([simple("CarePlan")]),
     "chart_with_psychotherapy_notes": lambda: Sent([condition("E11.9")], (notes(),)),
     "cii_number": lambda: Sent(
@@ -203,7 +211,10 @@ RECORDS: dict[str, Callable[[], Sent]] = {
                 "subject": PATIENT,
                 "type": {"text": "rap sheet"},
                 "content": [{"attachment": {"contentType": "text/plain", "data": "eA=="}}],
-            }
+            },
+            {"resourceType": "Condition", "subject": PATIENT, "code": {"text": "Conviction PC 459, burglary"}},
+            {**simple("CarePlan"), "title": "Probation supervision plan"},
+            {"resourceType": "RiskAssessment", "status": "final", "subject": PATIENT, "code": {"text": "COMPAS"}},
         ]
     ),
     "data_item_not_in_scope_of_work": lambda: Sent([claim(), encounter()]),
@@ -259,7 +270,12 @@ RECORDS: dict[str, Callable[[], Sent]] = {
     "housing_history": lambda: Sent([HOUSING, observation(LOINC, "71802-3")]),
     "housing_location_in_jail": lambda: Sent([custody()]),
     "incarceration_date": lambda: Sent([custody()]),
-    "incarceration_status": lambda: Sent([condition("Z65.1")]),
+    "incarceration_status": lambda: Sent(
+        [
+            condition("Z65.1"),
+            {"resourceType": "Flag", "status": "active", "subject": PATIENT, "code": {"text": "In custody"}},
+        ]
+    ),
     "limited_demographics": lambda: Sent([patient()]),
     "mental_health_claims": lambda: Sent([claim("F32.9")]),
     "mixed_bundle_with_part2": lambda: Sent([encounter(), claim()], (program_visit(),)),
@@ -285,7 +301,18 @@ RECORDS: dict[str, Callable[[], Sent]] = {
     ),
     "record_with_ssn": lambda: Sent([patient(identifier=[SSN])], (), ("078-05-1120",)),
     "redetermination_date": lambda: Sent([eligibility()]),
-    "release_date": lambda: Sent([custody()]),
+    "release_date": lambda: Sent(
+        [
+            custody(),
+            {
+                "resourceType": "Observation",
+                "status": "final",
+                "subject": PATIENT,
+                "code": {"text": "Scheduled release date"},
+                "valueDateTime": "2025-04-01",
+            },
+        ]
+    ),
     "screenings_diagnoses_services_procedures": lambda: Sent(
         [condition("E11.9"), observation(LOINC, "44249-1"), encounter()]
     ),
