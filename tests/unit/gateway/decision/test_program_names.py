@@ -121,6 +121,15 @@ def test_a_name_in_passing_goes(record):
     assert NAME.lower() not in text_of(found).lower()
 
 
+def test_a_name_in_a_narrative_takes_nothing_more():
+    """The narrative goes from every copy: that of this record tells nothing by going (L033)."""
+    told = {"status": "additional", "div": f"<div xmlns='http://www.w3.org/1999/xhtml'>Goes to {NAME}.</div>"}
+    found = asked(searchset(observation(text=told)), context=[ROSA], participants=parties())
+
+    assert ["disclosed"] == list(verdicts(found).values())
+    assert NAME not in text_of(found)
+
+
 def test_a_name_that_others_bear_says_nothing():
     """A hospital and its unit of one name: the name does not tell which."""
     same = {"id": "same", "type": "provider_general", "hipaa_covered": True, "name": NAME.upper()}
