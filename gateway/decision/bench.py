@@ -182,7 +182,7 @@ class Bench:
     ) -> tuple[Ruling, Labels, dict[str, Cause]]:
         """Rule on a record that names a Part 2 program in passing: as Part 2, or else without those names."""
         bare = container is None and view.type in self.policy.no_patient_types
-        names = {} if bare else self.sources.mentions(view)
+        names = {} if bare else {at: told for at, told in self.sources.mentions(view).items() if not self._unread(at)}
         if names:
             marked = [Label(Kind.POLICY, ACT_CODE, PART2, Basis.SOURCE, at, program) for at, program in names.items()]
             with_names = summarise((*labels.labels, *with_implied(marked, self.tools.label_rules)), labels.unknown)
@@ -191,6 +191,10 @@ class Bench:
                 return ruling, with_names, {}
             return rule_all(labels), labels, dict.fromkeys(names, ruling.causes[0])
         return rule_all(labels), labels, {}
+
+    def _unread(self, at: str) -> bool:
+        """Say whether a text is narrative, which no copy of a record carries to this recipient."""
+        return self.policy.parts.narrative_cut and not self.whole and at.endswith("/text/div")
 
     def _shortened(self, view: ResourceView, labels: Labels) -> Shortened | None:
         """Rule on a list without the people it may not tell of (L036)."""

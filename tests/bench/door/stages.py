@@ -24,7 +24,7 @@ from gateway import bootstrap
 from gateway.decision import bench
 from gateway.demo.serving import listen, serve
 from gateway.ledger.sqlite import SqliteLedger
-from gateway.proxy import app, asked, context, exchange, reading, searching, walking
+from gateway.proxy import app, asked, context, exchange, matches, reading, searching, walking
 from gateway.proxy.answering import Writer
 from gateway.proxy.telemetry import LOGGER, Telemetry
 from gateway.proxy.upstream import Upstream
@@ -54,7 +54,7 @@ STEPS: Final[dict[str, tuple[tuple[Any, str], ...]]] = {
     "judge: parts": ((bench, "mask"), (bench, "uniform_edits")),
     "judge: residue and the rest": ((walking, "judge"), (reading, "judge")),
     "release": (
-        (walking, "released_text"),
+        (matches, "released_text"),
         (searching, "release_entries"),
         (searching, "compose_searchset"),
         (searching, "manifest_of"),
