@@ -8,28 +8,19 @@ Rules of this file
 
 import html
 import re
-import unicodedata
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
+from gateway.labels.terms import untagged, words_of
 from gateway.policy.matching import Words
 
-_TAG: Final = re.compile(r"<[^<>]*>")
-_INLINE: Final = re.compile(r"</?(?:a|abbr|b|em|i|mark|small|span|strong|sub|sup|u)(?:\s[^<>]*)?>", re.IGNORECASE)
-_INVISIBLE: Final = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 _WORD: Final = re.compile(r"[^\W_]+")
 
 
 def plain(text: str) -> str:
     """Give a text as small words with a space on either side of each."""
-    if "<" in text:
-        text = _TAG.sub(" ", _INLINE.sub("", text))
-    if "&" in text:
-        text = html.unescape(text)
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
-    return f" {' '.join(_WORD.findall(text.casefold()))} "
+    return f" {' '.join(_WORD.findall(words_of(html.unescape(untagged(text)))))} "
 
 
 def is_said(words: Words, text: str) -> bool:

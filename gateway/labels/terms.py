@@ -61,7 +61,7 @@ def parse_term_list(text: str | bytes, name: str) -> TermList:
     exact = [term for group in found.groups if group.match == "exact" for term in group.terms]
     others = [term for group in found.groups if group.match != "exact" for term in group.terms]
     others += [phrase for group in found.groups for phrase in group.beside]
-    if not all(term and term == _words(term) for term in (*found.set_aside, *others)):
+    if not all(term and term == words_of(term) for term in (*found.set_aside, *others)):
         raise ProfileError(f"term list `{name}`: terms are lower-case words with single spaces between them")
     if not all(term.isascii() and term.isalnum() and not term.islower() for term in exact):
         raise ProfileError(f"term list `{name}`: an exact term is one word with capital letters")
@@ -81,17 +81,22 @@ _ASCII: Final = bytes(ord(_PUNCTUATION.get(byte, chr(byte).lower())) if byte < 0
 _LETTERS: Final = re.compile(r"[A-Za-z0-9]+")
 
 
-def _words(text: str) -> str:
-    """A text as lower-case words with single spaces."""
+def words_of(text: str) -> str:
+    """Give a text as lower-case words with single spaces."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     return " ".join(text.casefold().translate(_PLAIN).split())
 
 
-def _readable(text: str) -> str:
-    """A text as a reader sees it: in XHTML the tags are gone, then entities are resolved."""
+def untagged(text: str) -> str:
+    """Give a text without tags; those of a part of a line do not part words."""
+    return _TAG.sub(" ", _INLINE_TAG.sub("", text))
+
+
+def readable(text: str) -> str:
+    """Give a text as a reader sees it: in XHTML the tags are gone, then entities are resolved."""
     if text.startswith("<"):
-        text = _TAG.sub(" ", _INLINE_TAG.sub("", text))
+        text = untagged(text)
     return html.unescape(text) if "&" in text else text
 
 
@@ -179,7 +184,7 @@ class TermIndex:
         found = [(text.at, hit) for text in texts for hit in self._mentions(text.text)]
         if self._beside.keys().isdisjoint(hit for _, hit in found):
             return found
-        said = [f" {_words(_readable(text.text))} " for text in texts]
+        said = [f" {words_of(readable(text.text))} " for text in texts]
         return [one for one in found if self._stands(one[1], said)]
 
     def _stands(self, hit: Hit, said: Sequence[str]) -> bool:
@@ -191,7 +196,7 @@ class TermIndex:
         """Whether no term can occur in a text. ASCII, which nearly all of it is, goes by bytes: a tenth of the time."""
         if text.isascii():
             return self._ascii_keys.isdisjoint(text.encode().translate(_ASCII).split())
-        return self._keys.isdisjoint(_words(text).split())
+        return self._keys.isdisjoint(words_of(text).split())
 
     def _mentions(self, text: str) -> list[Hit]:
         """What one text mentions."""
@@ -201,7 +206,7 @@ class TermIndex:
                 return []
             words = b" ".join(found).decode()
         else:
-            words = _words(_readable(text))
+            words = words_of(readable(text))
         said = frozenset(words.split())
         keys = self._keys & said
         spaced = f" {words} "
@@ -220,9 +225,9 @@ class TermIndex:
 
     def _as_written(self, text: str, keys: Iterable[str]) -> Iterator[Hit]:
         """What a text says by words in these very letters. In a text all in capitals, capitals say nothing."""
-        readable = _readable(text)
-        if not readable.isupper():
-            written = set(_LETTERS.findall(readable))
+        shown = readable(text)
+        if not shown.isupper():
+            written = set(_LETTERS.findall(shown))
             for key in keys:
                 for term, hits in self._exact.get(key, ()):
                     yield from hits if term in written else ()
@@ -238,5 +243,5 @@ def _together(texts: Sequence[TextAt]) -> str:
     """All texts as one, as a reader sees them."""
     joined = "\n".join([text.text for text in texts])
     if "<" in joined or "&" in joined:
-        joined = "\n".join([_readable(text.text) for text in texts])
+        joined = "\n".join([readable(text.text) for text in texts])
     return joined

@@ -1,7 +1,7 @@
 """Sections B, C and E: what may be asked, and by which way."""
 
 from tests.attack.defences.switching import Cut, Put
-from tests.attack.defences.table import Defence, defence
+from tests.attack.defences.table import OLD_CONSENTS, Defence, defence
 
 _SEARCHES, _FOUND, _PAGES = "attack/test_searches.py::", "e2e/test_searches.py::", "e2e/test_pages.py::"
 _READS, _WAYS, _DOORS = "e2e/test_reads.py::", "attack/test_reads.py::", "attack/test_doors.py::"
@@ -187,14 +187,7 @@ ASKED: tuple[Defence, ...] = (
         "L030",
         "a page is decided by the consents of its moment",
         "e2e/test_keeping.py::test_L030_a_page_is_decided_by_the_consents_of_its_own_moment",
-        Cut(
-            "gateway.proxy.gathering:gather",
-            "snapshot = await consents.snapshot(tuple(subjects.values()))",
-            "kept = gather.__dict__.setdefault(str(subjects), [])\n"
-            "        kept or kept.append(await consents.snapshot(tuple(subjects.values())))\n"
-            "        snapshot = kept[0]",
-        ),
-        Cut("gateway.proxy.sending:unchanged", "return all(now[subject] == revision", "return all(True"),
+        *OLD_CONSENTS,
     ),
     # E -------------------------------------------------------------------------------------------------------------
     defence(

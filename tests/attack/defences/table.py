@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tests.attack.defences.switching import Switch
+from tests.attack.defences.switching import Cut, Switch
 
 
 class Defence(NamedTuple):
@@ -21,3 +21,16 @@ class Defence(NamedTuple):
 def defence(id_: str, what: str, tests: str, *off: Switch, breaks: bool = False, remembers: bool = False) -> Defence:
     """Write a row; `tests` are parted by spaces, a file stands for all in it."""
     return Defence(id_, what, tuple(tests.split()), off, breaks, remembers)
+
+
+# Consents are kept from one request to the next, and what changed meanwhile is not seen.
+OLD_CONSENTS = (
+    Cut(
+        "gateway.proxy.gathering:gather",
+        "snapshot = await consents.snapshot(tuple(subjects.values()))",
+        "kept = gather.__dict__.setdefault(str(subjects), [])\n"
+        "        kept or kept.append(await consents.snapshot(tuple(subjects.values())))\n"
+        "        snapshot = kept[0]",
+    ),
+    Cut("gateway.proxy.sending:unchanged", "return all(now[subject] == revision", "return all(True"),
+)

@@ -1,12 +1,25 @@
 """Sections G and H: what a client may write, and how consents are read."""
 
 from tests.attack.defences.switching import Cut, Put
-from tests.attack.defences.table import Defence, defence
+from tests.attack.defences.table import OLD_CONSENTS, Defence, defence
 
 _UPDATES, _CHANGES, _FORMS = "e2e/test_updates.py::", "e2e/test_changes.py::", "e2e/test_push_forms.py::"
 _ANSWERS, _CONSENTS = "attack/test_updates.py::", "attack/test_consent_evaluation.py::"
 _KEEPERS, _ALERTS, _PUSHED = "attack/test_keepers.py::", "attack/test_alerts.py::", "attack/test_pushed_identity.py::"
 _ATTESTED, _RELOAD, _KEEPING = "e2e/test_attestations.py::", "e2e/test_reload.py::", "e2e/test_keeping.py::"
+
+_STORED_LABELS = (
+    Cut(
+        "gateway.release.updated:_merged",
+        "kept = _meta(texts.get(name), seen.get(name), wanted.get(name))",
+        "kept = new.get(name)",
+    ),
+    Cut(
+        "gateway.proxy.updating:decided_change",
+        'if lowers(before.judgement.decision(""), after.judgement.decision("")):',
+        "if False:",
+    ),
+)
 
 WRITTEN: tuple[Defence, ...] = (
     # G -------------------------------------------------------------------------------------------------------------
@@ -15,31 +28,13 @@ WRITTEN: tuple[Defence, ...] = (
         "stored labels are merged back",
         f"{_UPDATES}test_L075_a_put_without_labels_keeps_those_stored"
         f" {_UPDATES}test_L075_who_is_cleared_for_a_label_cannot_take_it_away",
-        Cut(
-            "gateway.release.updated:_merged",
-            "kept = _meta(texts.get(name), seen.get(name), wanted.get(name))",
-            "kept = new.get(name)",
-        ),
-        Cut(
-            "gateway.proxy.updating:decided_change",
-            'if lowers(before.judgement.decision(""), after.judgement.decision("")):',
-            "if False:",
-        ),
+        *_STORED_LABELS,
     ),
     defence(
         "L075",
         "stored labels stay in a Bundle too",
         f"{_CHANGES}test_L075_labels_left_out_in_a_bundle_stay",
-        Cut(
-            "gateway.release.updated:_merged",
-            "kept = _meta(texts.get(name), seen.get(name), wanted.get(name))",
-            "kept = new.get(name)",
-        ),
-        Cut(
-            "gateway.proxy.updating:decided_change",
-            'if lowers(before.judgement.decision(""), after.judgement.decision("")):',
-            "if False:",
-        ),
+        *_STORED_LABELS,
     ),
     defence(
         "L075",
@@ -217,14 +212,7 @@ WRITTEN: tuple[Defence, ...] = (
         "every request takes the consents of its moment",
         f"{_CONSENTS}test_L083_no_worker_and_no_client_waits_for_a_revocation"
         f" {_KEEPING}test_L083_a_revocation_holds_from_the_next_request_on",
-        Cut(
-            "gateway.proxy.gathering:gather",
-            "snapshot = await consents.snapshot(tuple(subjects.values()))",
-            "kept = gather.__dict__.setdefault(str(subjects), [])\n"
-            "        kept or kept.append(await consents.snapshot(tuple(subjects.values())))\n"
-            "        snapshot = kept[0]",
-        ),
-        Cut("gateway.proxy.sending:unchanged", "return all(now[subject] == revision", "return all(True"),
+        *OLD_CONSENTS,
     ),
     defence(
         "L084",
