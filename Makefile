@@ -47,7 +47,7 @@ lint: .venv/.dev ## ruff, mypy and the import contracts
 	$(BIN)/lint-imports --no-logo
 
 .PHONY: test
-test: lint ## everything that must hold before a commit, in about six minutes on two cores; pytest's count comes last
+test: lint ## everything that must hold before a commit, in three to four minutes on two cores; pytest's count comes last
 	$(BIN)/pytest -n auto $(PYTEST) -m 'not slow and not browser and not hapi' $(TESTS)
 
 .PHONY: cases
