@@ -5,11 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway import bootstrap
-from gateway.facts.answer import answer
-from tests.cases.judging import plain
+from tests.policy.jails import plan_gets
 
-SHELF = bootstrap.read_shelf()
 SUBJECT = {"reference": "Patient/p1"}
 PERSON = {"resourceType": "Patient", "id": "p1", "birthDate": "1980-03-01"}
 LOINC, SNOMED, ICD = "http://loinc.org", "http://snomed.info/sct", "http://hl7.org/fhir/sid/icd-10-cm"
@@ -18,22 +15,7 @@ TREATMENT = {"reasonably_necessary_post_release_bh_treatment": True}
 
 def told(resource: dict[str, Any], discloser: str = "county_jail", purpose: str = "COC") -> dict[str, Any]:
     """Ask what a plan gets of a record for treatment after release, or for another purpose."""
-    asked = {
-        "v": 1,
-        "at": "2025-03-01T12:00:00-08:00",
-        "profile": "us-ca-calaim",
-        "participants": [
-            {"id": "source", "type": discloser, "references": ["Organization/source"]},
-            {"id": "plan", "type": "mcp", "references": ["Organization/plan"]},
-        ],
-        "discloser": "source",
-        "recipient": "plan",
-        "purpose": purpose,
-        "facts": {"exchange": TREATMENT},
-        "context": [] if resource["resourceType"] == "Patient" else [PERSON],
-        "resource": resource,
-    }
-    return plain(answer(json.dumps(asked).encode(), SHELF))
+    return plan_gets(resource, PERSON, discloser, purpose, {"exchange": TREATMENT})
 
 
 def record(kind: str, **more: object) -> dict[str, Any]:

@@ -4,11 +4,8 @@ import json
 
 import pytest
 
-from gateway import bootstrap
-from gateway.facts.answer import answer
-from tests.cases.judging import plain
+from tests.policy.jails import plan_gets
 
-SHELF = bootstrap.read_shelf()
 SUBJECT = {"reference": "Patient/p1"}
 PERSON = {"resourceType": "Patient", "id": "p1", "birthDate": "1980-03-01", "name": [{"family": "Rivera"}]}
 RACE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
@@ -16,22 +13,8 @@ RACE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
 
 def told(resource: dict, discloser: str = "county_jail") -> tuple[dict, dict]:
     """Ask what a plan gets of one record; give it and the whole answer."""
-    asked = {
-        "v": 1,
-        "at": "2025-03-01T12:00:00-08:00",
-        "profile": "us-ca-calaim",
-        "participants": [
-            {"id": "source", "type": discloser, "references": ["Organization/source"]},
-            {"id": "plan", "type": "mcp", "references": ["Organization/plan"]},
-        ],
-        "discloser": "source",
-        "recipient": "plan",
-        "purpose": "CAREMGT",
-        "facts": {"subjects": {"Patient/p1": {"both_have_relationship_with_enrollee": True}}},
-        "context": [] if resource["resourceType"] == "Patient" else [PERSON],
-        "resource": resource,
-    }
-    found = plain(answer(json.dumps(asked).encode(), SHELF))
+    related = {"subjects": {"Patient/p1": {"both_have_relationship_with_enrollee": True}}}
+    found = plan_gets(resource, PERSON, discloser, "CAREMGT", related)
     return json.loads(found["released"] or b"null"), found
 
 
